@@ -1,0 +1,143 @@
+"""The runtime's interface, in the words of the Container Runtime Interface (CRI).
+
+Upstream: https://github.com/kubernetes/cri-api, pkg/apis/runtime/v1/api.proto. A *sandbox* is the pod's shared part
+(network, IPC, host name), a *container* runs in one. The kubelet and the Docker engine are its two clients; they reach
+it through `kubelab.runtime.client.RuntimeClient`, which speaks to the runtime daemon over a unix socket.
+
+Beyond CRI there is one noun: a *machine*, the part of a node that the runtime makes (its network, on which the bridge
+for its pods stands). Each node agent owns one, and the Docker engine owns one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How containers are isolated here. Found by trying, best first; `$KUBELAB_RUNTIME` forces one."""
+
+    NAMESPACES = "namespaces"
+    PROCESS = "process"
+
+
+class SandboxState(StrEnum):
+    READY = "SANDBOX_READY"
+    NOTREADY = "SANDBOX_NOTREADY"
+
+
+class ContainerState(StrEnum):
+    CREATED = "CONTAINER_CREATED"
+    RUNNING = "CONTAINER_RUNNING"
+    EXITED = "CONTAINER_EXITED"
+    UNKNOWN = "CONTAINER_UNKNOWN"
+
+
+@dataclass(frozen=True)
+class MachineConfig:
+    """A machine's place in the lab's network. Ensuring the same machine twice changes nothing."""
+
+    name: str
+    address: str  # on the lab's LAN with prefix, "172.31.0.11/24"; level process: a loopback address "127.x.0.11/8"
+    pod_cidr: str  # "10.244.1.0/24"; level process: within 127.0.0.0/8
+
+
+@dataclass(frozen=True)
+class PodSandboxConfig:
+    name: str
+    namespace: str
+    uid: str
+    machine: str
+    hostname: str = ""
+    attempt: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    share_process_namespace: bool = False
+    host_aliases: dict[str, str] = field(default_factory=dict)  # host name -> IP, into /etc/hosts
+
+
+@dataclass(frozen=True)
+class Mount:
+    container_path: str
+    host_path: str
+    readonly: bool = False
+
+
+@dataclass(frozen=True)
+class ContainerConfig:
+    name: str
+    image: str  # image ID ("sha256:…") in the image store
+    argv: tuple[str, ...]  # entrypoint and arguments, already resolved against the image's config
+    env: tuple[tuple[str, str], ...] = ()  # complete: the image's Env is already in it
+    working_dir: str = "/"
+    user: str = ""  # "uid[:gid]" or a name of the image's /etc/passwd; "" is root
+    mounts: tuple[Mount, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    attempt: int = 0
+    log_path: str = ""  # CRI log format (see kubelab.runtime.logs); "" keeps no log
+    tty: bool = False
+    stdin: bool = False  # keep stdin open for attach
+    memory_limit: int = 0  # bytes; 0 is unlimited
+    readonly_rootfs: bool = False
+
+
+@dataclass(frozen=True)
+class PodSandboxStatus:
+    id: str
+    config: PodSandboxConfig
+    state: SandboxState
+    created_at: str  # RFC 3339 with nanoseconds, UTC
+    ip: str
+    pid: int  # of the pause process, as the host sees it; 0 where there is none
+    namespaces: dict[str, int] = field(default_factory=dict)  # "net" -> inode number
+
+
+@dataclass(frozen=True)
+class ContainerStatus:
+    id: str
+    sandbox_id: str
+    config: ContainerConfig
+    state: ContainerState
+    created_at: str
+    started_at: str = ""
+    finished_at: str = ""
+    exit_code: int = 0
+    reason: str = ""  # "Completed" | "Error" | "OOMKilled" | "StartError" | "ContainerCannotRun"
+    message: str = ""
+    pid: int = 0  # as the host sees it
+    namespaces: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ContainerStats:
+    id: str
+    memory_bytes: int  # working set: resident memory of all its processes
+    cpu_nanoseconds: int  # since start
+    pids: int
+
+
+@dataclass(frozen=True)
+class ContainerEvent:
+    """CRI's GetContainerEvents: something happened to a container or sandbox; ask for its status."""
+
+    type: str  # "CONTAINER_CREATED_EVENT" | "CONTAINER_STARTED_EVENT" | "CONTAINER_STOPPED_EVENT" | "CONTAINER_DELETED_EVENT"
+    container_id: str
+    sandbox_id: str
+    machine: str
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    stdout: bytes
+    stderr: bytes
+    exit_code: int
+
+
+class RuntimeServiceError(Exception):
+    """What the runtime could not do: `code` is "NotFound", "InvalidArgument", "FailedPrecondition", "DeadlineExceeded"
+    or "Unknown" (gRPC's names, as CRI runtimes answer), the message says what, and where there is one the next step."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
