@@ -1,0 +1,187 @@
+"""The table of kinds that the API server serves: one row a resource, as discovery shows it.
+
+Adding a kind is one row here, a row of columns (`apiserver/columns`), and its own defaults and validation. Names, short
+names, verbs and categories are upstream's: `pkg/registry/<group>/<resource>/storage` in kubernetes/kubernetes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+STATUS_VERBS = ("get", "patch", "update")
+
+
+@dataclass(frozen=True)
+class Subresource:
+    """`pods/log`, `deployments/scale`, …: its verbs, and the kind that it speaks where that is not the parent's."""
+
+    name: str
+    verbs: tuple[str, ...]
+    kind: str = ""
+    group: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of object and where it lives in the API."""
+
+    group: str  # "" is the core group
+    version: str
+    plural: str
+    kind: str
+    singular: str
+    short_names: tuple[str, ...] = ()
+    namespaced: bool = True
+    verbs: tuple[str, ...] = ALL_VERBS
+    subresources: tuple[Subresource, ...] = ()
+    categories: tuple[str, ...] = ()
+    list_kind: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "list_kind", self.list_kind or f"{self.kind}List")
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """The name in error messages: `pods`, `replicasets.apps`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def subresource(self, name: str) -> Subresource | None:
+        return next((sub for sub in self.subresources if sub.name == name), None)
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str = "") -> str:
+        """The URL path: a collection, an object in it, or a subresource of that.
+
+        A namespaced resource without `namespace` gives the collection over all namespaces.
+        """
+        parts = ["/api/v1" if not self.group else f"/apis/{self.group}/{self.version}"]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        if name:
+            parts.append(name)
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+STATUS = Subresource("status", STATUS_VERBS)
+SCALE = Subresource("scale", STATUS_VERBS, "Scale", "autoscaling", "v1")
+CONNECT_BOTH = ("create", "get")
+CONNECT_ANY = ("create", "delete", "get", "patch", "update")
+
+PODS = Resource(
+    "",
+    "v1",
+    "pods",
+    "Pod",
+    "pod",
+    ("po",),
+    categories=("all",),
+    subresources=(
+        STATUS,
+        Subresource("binding", ("create",), "Binding"),
+        Subresource("eviction", ("create",), "Eviction", "policy", "v1"),
+        Subresource("log", ("get",)),
+        Subresource("exec", CONNECT_BOTH, "PodExecOptions"),
+        Subresource("attach", CONNECT_BOTH, "PodAttachOptions"),
+        Subresource("portforward", CONNECT_BOTH, "PodPortForwardOptions"),
+        Subresource("proxy", CONNECT_ANY, "PodProxyOptions"),
+    ),
+)
+SERVICES = Resource(
+    "",
+    "v1",
+    "services",
+    "Service",
+    "service",
+    ("svc",),
+    categories=("all",),
+    subresources=(STATUS, Subresource("proxy", CONNECT_ANY, "ServiceProxyOptions")),
+)
+ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints", "endpoints", ("ep",), list_kind="EndpointsList")
+NAMESPACES = Resource(
+    "",
+    "v1",
+    "namespaces",
+    "Namespace",
+    "namespace",
+    ("ns",),
+    namespaced=False,
+    verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
+    subresources=(STATUS, Subresource("finalize", ("update",))),
+)
+NODES = Resource(
+    "",
+    "v1",
+    "nodes",
+    "Node",
+    "node",
+    ("no",),
+    namespaced=False,
+    subresources=(STATUS, Subresource("proxy", CONNECT_ANY, "NodeProxyOptions")),
+)
+EVENTS = Resource("", "v1", "events", "Event", "event", ("ev",))
+CONFIGMAPS = Resource("", "v1", "configmaps", "ConfigMap", "configmap", ("cm",))
+SECRETS = Resource("", "v1", "secrets", "Secret", "secret")
+SERVICEACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", "serviceaccount", ("sa",))
+REPLICATIONCONTROLLERS = Resource(
+    "",
+    "v1",
+    "replicationcontrollers",
+    "ReplicationController",
+    "replicationcontroller",
+    ("rc",),
+    categories=("all",),
+    subresources=(STATUS, SCALE),
+)
+REPLICASETS = Resource(
+    "apps", "v1", "replicasets", "ReplicaSet", "replicaset", ("rs",), categories=("all",), subresources=(STATUS, SCALE)
+)
+DEPLOYMENTS = Resource(
+    "apps",
+    "v1",
+    "deployments",
+    "Deployment",
+    "deployment",
+    ("deploy",),
+    categories=("all",),
+    subresources=(STATUS, SCALE),
+)
+ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", "endpointslice")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", "lease")
+
+RESOURCES: tuple[Resource, ...] = (
+    CONFIGMAPS,
+    ENDPOINTS,
+    EVENTS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICATIONCONTROLLERS,
+    SECRETS,
+    SERVICEACCOUNTS,
+    SERVICES,
+    DEPLOYMENTS,
+    REPLICASETS,
+    LEASES,
+    ENDPOINTSLICES,
+)
+
+
+def by_plural(group: str, version: str, plural: str) -> Resource | None:
+    return _BY_PLURAL.get((group, version, plural))
+
+
+def by_kind(api_version: str, kind: str) -> Resource | None:
+    """The resource of an object's `apiVersion` and `kind`, or None where the kind is not served."""
+    return _BY_KIND.get((api_version, kind))
+
+
+_BY_PLURAL = {(r.group, r.version, r.plural): r for r in RESOURCES}
+_BY_KIND = {(r.api_version, r.kind): r for r in RESOURCES}
