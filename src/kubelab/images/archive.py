@@ -1,0 +1,169 @@
+"""`docker save` and `docker load`: images as one tar.
+
+The layout is moby's image/tarexport (`save.go`, `load.go`): `manifest.json` lists each image's config, names and layers,
+`repositories` says the same for engines before 1.10. An archive in the OCI image layout is read where it holds no
+`manifest.json`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+import zlib
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from kubelab.images.reference import InvalidReference, parse
+from kubelab.images.tarstream import TarWriter
+
+if TYPE_CHECKING:
+    from kubelab.images.store import Image, ImageStore
+
+
+class InvalidArchive(ValueError):
+    """The archive holds no image that can be loaded; the message says what is missing."""
+
+
+def save(store: ImageStore, names: list[str], target: BinaryIO) -> None:
+    """Write the named images (references or IDs); a name given as a reference is kept in the archive."""
+    writer = _Saver(store, target)
+    for name in names:
+        image = store.resolve(name)
+        tags = [] if image.id.startswith("sha256:" + name.removeprefix("sha256:")) else [str(parse(name).tagged())]
+        writer.image(image, tags)
+    writer.close()
+
+
+class _Saver:
+    def __init__(self, store: ImageStore, target: BinaryIO) -> None:
+        self._store, self._tar = store, TarWriter(target)
+        self._manifest: dict[str, dict[str, Any]] = {}
+        self._repositories: dict[str, dict[str, str]] = {}
+        self._written: set[str] = set()
+
+    def image(self, image: Image, tags: list[str]) -> None:
+        hexdigest = image.id.removeprefix("sha256:")
+        layers = [self._layer(chain, diff) for chain, diff in zip(image.chain_ids, image.diff_ids, strict=True)]
+        if image.id not in self._manifest:
+            self._file(f"{hexdigest}.json", self._store.blob_path(image.id).read_bytes())
+        item = self._manifest.setdefault(image.id, {"Config": f"{hexdigest}.json", "RepoTags": [], "Layers": layers})
+        item["RepoTags"] += tags
+        for tag in tags:
+            reference = parse(tag)
+            top = image.chain_ids[-1].removeprefix("sha256:") if image.chain_ids else hexdigest
+            self._repositories.setdefault(reference.repository, {})[reference.tag] = top
+
+    def _layer(self, chain_id: str, diff_id: str) -> str:
+        """Write the layer once, and return its name within the archive."""
+        folder = chain_id.removeprefix("sha256:")
+        if chain_id not in self._written:
+            self._written.add(chain_id)
+            self._tar.add(_entry(folder, tarfile.DIRTYPE))
+            self._file(f"{folder}/VERSION", b"1.0")
+            path = self._store.blob_path(diff_id)
+            info = _entry(f"{folder}/layer.tar")
+            info.size = path.stat().st_size
+            with path.open("rb") as content:
+                self._tar.add(info, content)
+        return f"{folder}/layer.tar"
+
+    def _file(self, name: str, data: bytes) -> None:
+        info = _entry(name)
+        info.size = len(data)
+        self._tar.add(info, io.BytesIO(data))
+
+    def close(self) -> None:
+        manifest = [item | {"RepoTags": item["RepoTags"] or None} for item in self._manifest.values()]
+        self._file("manifest.json", json.dumps(manifest).encode())
+        if self._repositories:
+            self._file("repositories", json.dumps(self._repositories).encode())
+        self._tar.close()
+
+
+def _entry(name: str, type: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode = type, 0o755 if type == tarfile.DIRTYPE else 0o644
+    return info
+
+
+def load(store: ImageStore, source: BinaryIO) -> list[Image]:
+    """Load every image of the archive. `source` is a seekable file, plain or gzip."""
+    try:
+        with tarfile.open(fileobj=source, mode="r:*") as tar:
+            items = _docker_manifest(tar) if _has(tar, "manifest.json") else _oci_manifest(tar)
+            return [_load_image(store, tar, item) for item in items]
+    except (tarfile.TarError, KeyError, TypeError, json.JSONDecodeError, zlib.error, EOFError) as error:
+        raise InvalidArchive(f"invalid archive: {error}") from error
+
+
+def _load_image(store: ImageStore, tar: tarfile.TarFile, item: dict[str, Any]) -> Image:
+    data = _open(tar, item["Config"]).read()
+    diff_ids = json.loads(data)["rootfs"].get("diff_ids") or []
+    if len(diff_ids) != len(item["Layers"]):
+        raise InvalidArchive(
+            f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {len(item['Layers'])}"
+        )
+    parent = None
+    for diff_id, name in zip(diff_ids, item["Layers"], strict=True):
+        layer = store.register_layer(_plain(_open(tar, name)), parent)
+        if layer.diff_id != diff_id:
+            raise InvalidArchive(f"invalid diffID for layer {name}: expected {diff_id!r}, got {layer.diff_id!r}")
+        parent = layer.chain_id
+    image_id = store.put_image(data)
+    for name in item["RepoTags"] or []:
+        store.tag(image_id, name)
+    return store.get_image(image_id)
+
+
+def _docker_manifest(tar: tarfile.TarFile) -> list[dict[str, Any]]:
+    return json.load(_open(tar, "manifest.json"))
+
+
+def _oci_manifest(tar: tarfile.TarFile) -> list[dict[str, Any]]:
+    """The OCI layout's index, in the words of `manifest.json`."""
+    if not _has(tar, "index.json"):
+        raise InvalidArchive(
+            "invalid archive: it holds neither manifest.json (docker save) nor index.json (OCI layout)"
+        )
+    items = []
+    for descriptor in json.load(_open(tar, "index.json"))["manifests"]:
+        manifest = json.load(_open(tar, _blob(descriptor["digest"])))
+        if "config" not in manifest:
+            raise InvalidArchive(
+                f"{descriptor['digest']} is an index of several platforms: save the image of one platform"
+            )
+        name = descriptor.get("annotations", {}).get("io.containerd.image.name")
+        layers = [_blob(layer["digest"]) for layer in manifest["layers"]]
+        items.append({"Config": _blob(manifest["config"]["digest"]), "RepoTags": _names(name), "Layers": layers})
+    return items
+
+
+def _names(name: str | None) -> list[str]:
+    try:
+        return [str(parse(name).tagged())] if name else []
+    except InvalidReference:
+        return []
+
+
+def _blob(digest: str) -> str:
+    return "blobs/" + digest.replace(":", "/")
+
+
+def _has(tar: tarfile.TarFile, name: str) -> bool:
+    return any(member.name.removeprefix("./") == name for member in tar.getmembers())
+
+
+def _open(tar: tarfile.TarFile, name: str) -> BinaryIO:
+    member = next((member for member in tar.getmembers() if member.name.removeprefix("./") == name), None)
+    content = tar.extractfile(member) if member else None
+    if content is None:
+        raise InvalidArchive(f"invalid archive: {name} is missing")
+    return content  # type: ignore[return-value]
+
+
+def _plain(content: BinaryIO) -> BinaryIO:
+    """The layer's tar, decompressed where it is gzip."""
+    magic = content.read(2)
+    content.seek(0)
+    return gzip.open(content) if magic == b"\x1f\x8b" else content  # type: ignore[return-value]

@@ -1,0 +1,106 @@
+"""Layers: what one step of a build changed, as a tar for other engines and as a folder for overlayfs.
+
+A layer has two names. Its *diff ID* is the digest of its tar, and says what it changes. Its *chain ID* says what it
+changes and what it stands on: chain₀ = diff₀, chainₙ = sha256(chainₙ₋₁ + " " + diffₙ)
+(https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid). Unpacked layers are kept by chain ID,
+because a link or a whiteout means something only above the layers it was made for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from kubelab.images.blobs import Blobs, digest_of
+from kubelab.images.lock import write_atomically
+from kubelab.images.unpack import unpack
+
+EMPTY_DIFF_ID = digest_of(bytes(1024))  # of a tar without entries: a step that changed no file
+
+
+@dataclass(frozen=True)
+class Layer:
+    diff_id: str
+    chain_id: str
+    size: int  # bytes of the files in it
+
+
+def chain_ids(diff_ids: Iterable[str]) -> Iterator[str]:
+    """The chain ID at each layer, lowest first."""
+    chain = ""
+    for diff_id in diff_ids:
+        chain = digest_of(f"{chain} {diff_id}".encode()) if chain else diff_id
+        yield chain
+
+
+class Layers:
+    """`<chain hex>/diff/`, the unpacked files, and `<chain hex>/layer.json`, what the layer is."""
+
+    def __init__(self, folder: Path, blobs: Blobs) -> None:
+        self._folder, self._blobs = folder, blobs
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _path(self, chain_id: str) -> Path:
+        return self._folder / chain_id.removeprefix("sha256:")
+
+    def diff(self, chain_id: str) -> Path:
+        """The folder that overlayfs mounts."""
+        return self._path(chain_id) / "diff"
+
+    def get(self, chain_id: str) -> Layer:
+        return Layer(**json.loads((self._path(chain_id) / "layer.json").read_bytes()))
+
+    def has(self, chain_id: str) -> bool:
+        return self._path(chain_id).exists()
+
+    def register(self, tar: BinaryIO, parent: str | None) -> Layer:
+        """Keep `tar` (plain, not compressed) and unpack it above the layer with chain ID `parent`."""
+        diff_id = self._blobs.put(tar)
+        chain_id = list(chain_ids(filter(None, [parent, diff_id])))[-1]
+        if self.has(chain_id):
+            return self.get(chain_id)
+        folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="."))
+        try:
+            (folder / "diff").mkdir(mode=0o755)
+            with self._blobs.path(diff_id).open("rb") as content:
+                layer = Layer(diff_id, chain_id, unpack(content, folder / "diff"))
+            folder.chmod(0o755)
+            write_atomically(folder / "layer.json", json.dumps(asdict(layer)).encode())
+            self._move_into_place(folder, chain_id)
+        finally:
+            remove_tree(folder)
+        return layer
+
+    def _move_into_place(self, folder: Path, chain_id: str) -> None:
+        try:
+            folder.rename(self._path(chain_id))
+        except OSError:  # another process made the same layer meanwhile
+            if not self.has(chain_id):
+                raise
+
+    def delete(self, chain_id: str) -> None:
+        """Forget the layer. Its tar stays until no layer has its diff ID (see ImageStore.delete)."""
+        doomed = self._folder / f".deleted-{os.getpid()}-{chain_id.removeprefix('sha256:')}"
+        try:
+            self._path(chain_id).rename(doomed)
+        except FileNotFoundError:
+            return
+        remove_tree(doomed)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder whose subfolders may be read-only even for their owner, as images may have them."""
+    for parent, folders, _ in os.walk(folder):
+        for name in folders:
+            path = Path(parent, name)
+            mode = path.lstat().st_mode
+            if stat.S_ISDIR(mode) and mode & 0o700 != 0o700:
+                path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,211 @@
+"""The image store: what the engine writes and everybody reads.
+
+An image is a config (JSON, https://github.com/opencontainers/image-spec/blob/main/config.md) whose digest is its ID,
+and the layers that the config lists. Deleting follows moby's daemon/images/image_delete.go: a name goes first, the
+image with its last name, and then each layer and untagged parent that nothing else stands on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from kubelab.images import archive
+from kubelab.images.blobs import Blobs
+from kubelab.images.layers import Layer, Layers, chain_ids
+from kubelab.images.lock import locked, write_atomically
+from kubelab.images.reference import InvalidReference, Reference, parse
+from kubelab.images.tags import Tags
+
+
+class ImageNotFound(LookupError):
+    """No such image; the message is Docker's."""
+
+
+class ImageConflict(Exception):
+    """The image is in use; the message is Docker's."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """`config` is the whole config file: `config["config"]` holds Env, Cmd, Entrypoint, WorkingDir, User, Labels, …"""
+
+    id: str
+    config: dict[str, Any]
+    size: int  # bytes of all its layers
+    parent: str = ""  # ID of the image that the builder made it from, "" where that is not known
+
+    @property
+    def diff_ids(self) -> list[str]:
+        return self.config.get("rootfs", {}).get("diff_ids") or []
+
+    @cached_property
+    def chain_ids(self) -> list[str]:
+        return list(chain_ids(self.diff_ids))
+
+    @property
+    def run_config(self) -> dict[str, Any]:
+        """Docker's ContainerConfig: what a container made from the image starts with."""
+        return self.config.get("config") or {}
+
+
+class ImageStore:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._blobs = Blobs(folder / "blobs")
+        self._layers = Layers(folder / "layers", self._blobs)
+        self._tags = Tags(folder / "repositories.json")
+        self._images = folder / "images"  # <id hex>: {"parent": …}; the config itself is a blob
+        self._images.mkdir(exist_ok=True)
+        self._lock = folder / "lock"
+
+    # -- blobs and layers
+
+    def put_blob(self, source: BinaryIO) -> str:
+        return self._blobs.put(source)
+
+    def blob_path(self, digest: str) -> Path:
+        return self._blobs.path(digest)
+
+    def register_layer(self, tar: BinaryIO, parent: str | None = None) -> Layer:
+        """Keep a layer's plain tar and unpack it above the layer with chain ID `parent` (None: the lowest)."""
+        return self._layers.register(tar, parent)
+
+    def layer(self, chain_id: str) -> Layer:
+        return self._layers.get(chain_id)
+
+    def lower_dirs(self, image_id: str) -> list[Path]:
+        """The image's unpacked layers, topmost first, as overlayfs takes them in `lowerdir=`."""
+        return [self._layers.diff(chain) for chain in reversed(self.get_image(image_id).chain_ids)]
+
+    # -- images
+
+    def put_image(self, config: dict[str, Any] | bytes, parent: str = "") -> str:
+        """Keep a config whose layers are registered and return the image's ID. The same config again is the same image."""
+        data = config if isinstance(config, bytes) else json.dumps(config, separators=(",", ":")).encode()
+        for chain in chain_ids(json.loads(data).get("rootfs", {}).get("diff_ids") or []):
+            if not self._layers.has(chain):
+                raise ImageConflict(f"layer {chain} is not in the store: register it before the image that lists it")
+        with locked(self._lock):
+            image_id = self._blobs.put(BytesIO(data))
+            record = self._record(image_id)
+            if not record.exists():
+                write_atomically(record, json.dumps({"parent": parent}).encode())
+        return image_id
+
+    def get_image(self, image_id: str) -> Image:
+        try:
+            record = json.loads(self._record(image_id).read_bytes())
+            config = json.loads(self._blobs.read(image_id))
+        except (FileNotFoundError, ValueError):
+            raise ImageNotFound(f"No such image: {image_id}") from None
+        size = sum(self._layers.get(chain).size for chain in chain_ids(config.get("rootfs", {}).get("diff_ids") or []))
+        return Image(image_id, config, size, record["parent"])
+
+    def _record(self, image_id: str) -> Path:
+        return self._images / image_id.removeprefix("sha256:")
+
+    def list(self) -> list[Image]:
+        """Every image, tagged or not, intermediate ones of builds included."""
+        return [self.get_image(id) for id in self._ids()]
+
+    def _ids(self) -> list[str]:
+        return sorted("sha256:" + path.name for path in self._images.iterdir() if not path.name.startswith("."))
+
+    def children(self, image_id: str) -> list[Image]:
+        """The images that the builder made from this one."""
+        return [image for image in self.list() if image.parent == image_id]
+
+    # -- names
+
+    def resolve(self, name: str) -> Image:
+        """The image that a person means by `name`: an ID, a reference, or the first digits of an ID, in this order."""
+        if self._record(name).exists() and (name.startswith("sha256:") or len(name) == 64):
+            return self.get_image("sha256:" + name.removeprefix("sha256:"))
+        try:
+            reference = parse(name)
+        except InvalidReference:
+            reference = None
+        if reference and (image_id := self._tags.get(reference)):
+            return self.get_image(image_id)
+        digits = name.removeprefix("sha256:")
+        matches = [id for id in self._ids() if digits and id.startswith("sha256:" + digits)]
+        if len(matches) == 1:
+            return self.get_image(matches[0])
+        raise ImageNotFound(f"No such image: {reference.tagged() if reference else name}")
+
+    def tag(self, image_id: str, reference: str | Reference) -> None:
+        """Give the image a name, taking it from the image that had it."""
+        with locked(self._lock):
+            self._tags.set(parse(reference) if isinstance(reference, str) else reference, image_id)
+
+    def untag(self, reference: str | Reference) -> None:
+        """Take the name away; the image stays until `delete`."""
+        with locked(self._lock):
+            self._tags.remove(parse(reference) if isinstance(reference, str) else reference)
+
+    def references(self, image_id: str) -> list[str]:
+        """The image's names in their familiar form, sorted."""
+        return self._tags.of(image_id)
+
+    def tags(self) -> dict[str, str]:
+        """Every name: familiar reference → image ID."""
+        return self._tags.all()
+
+    # -- deleting
+
+    def delete(self, image_id: str, *, prune_parents: bool = True) -> list[str]:
+        """Delete the image, its names, and (with `prune_parents`) the untagged parents that nothing else is made from.
+
+        Returns the digests that went, in Docker's order: images and layers from the top. Raises ImageConflict where
+        other images were built from it.
+        """
+        if self.children(image_id):
+            raise ImageConflict(
+                f"conflict: unable to delete {short(image_id)} (cannot be forced) - image has dependent child images"
+            )
+        with locked(self._lock):
+            for name in self._tags.of(image_id):
+                self._tags.remove(parse(name))
+            deleted: list[str] = []
+            while image_id:
+                image = self.get_image(image_id)
+                deleted += self._delete_one(image)
+                parent = image.parent
+                stays = not prune_parents or self._tags.of(parent) or not self._record(parent).exists()
+                image_id = "" if not parent or stays or self.children(parent) else parent
+        return deleted
+
+    def _delete_one(self, image: Image) -> list[str]:
+        self._record(image.id).unlink()
+        self._blobs.delete(image.id)
+        others = self.list()
+        chains = {chain for other in others for chain in other.chain_ids}
+        diffs = {diff for other in others for diff in other.diff_ids}
+        gone = [chain for chain in reversed(image.chain_ids) if chain not in chains]
+        for chain in gone:
+            self._layers.delete(chain)
+        for diff_id in set(image.diff_ids) - diffs:
+            self._blobs.delete(diff_id)
+        return [image.id, *gone]
+
+    # -- archives
+
+    def save(self, names: Iterable[str], target: BinaryIO) -> None:
+        """Write what `docker save` writes: a tar of the named images (references or IDs)."""
+        archive.save(self, list(names), target)
+
+    def load(self, source: BinaryIO) -> list[Image]:
+        """Read what `docker save` wrote (or an OCI layout), naming the images as it says."""
+        return archive.load(self, source)
+
+
+def short(image_id: str) -> str:
+    """The 12 digits by which people call an image."""
+    return image_id.removeprefix("sha256:")[:12]
