@@ -1,8 +1,8 @@
 """`docker save` and `docker load`: images as one tar.
 
-The layout is moby's image/tarexport (`save.go`, `load.go`): `manifest.json` lists each image's config, names and layers,
-`repositories` says the same for engines before 1.10. An archive in the OCI image layout is read where it holds no
-`manifest.json`.
+The layout is moby's image/tarexport (`save.go`, `load.go`): `manifest.json` lists each image's config, names and
+layers, `repositories` says the same for engines before 1.10. An archive in the OCI image layout is read where it holds
+no `manifest.json`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`kubelab/python`, the image that every Dockerfile of the course stands on, made from this machine's own files.
 
 It needs no registry and no network: the interpreter that runs the course (interpreter.py), a shell and small tools
-(smalltools.py), the shared libraries that both load (elf.py), and the few files of /etc that programs expect. Made once,
-in seconds, and again when what it is made from has changed. `python -m kubelab.images.base` makes it by hand.
+(smalltools.py), the shared libraries that both load (elf.py), and the few files of /etc that programs expect. Made
+once, in seconds, and again when what it is made from has changed. `python -m kubelab.images.base` makes it by hand.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import platform
 import sys
 import tempfile
@@ -19,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from kubelab.home import Home
-from kubelab.images import elf, interpreter, smalltools
+from kubelab.images import elf, interpreter, smalltools, tree
 from kubelab.images.lock import locked, write_atomically
 from kubelab.images.store import Image, ImageNotFound, ImageStore
-from kubelab.images.tree import Tree
 
 NAME = "kubelab/python:latest"
 CREATED_BY = "kubelab: interpreter, standard library, shell and small tools of this machine"
@@ -64,7 +62,7 @@ def _key() -> str:
     files = [interpreter.executable(), *interpreter.roots(), *smalltools.find().values()]
     if loader := elf.loader(files[0]) if elf.is_elf(files[0]) else None:
         files.append(loader.resolve())
-    files += sorted(Path(__file__).parent.glob("*.py"))
+    files += [Path(module.__file__) for module in (sys.modules[__name__], elf, interpreter, smalltools, tree)]
     facts: list[Any] = [sys.version]
     for file in files:
         status = file.stat()
@@ -72,25 +70,25 @@ def _key() -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def plan() -> Tree:
+def plan() -> tree.Tree:
     """Which files the image holds."""
-    tree = Tree()
+    files = tree.Tree()
     for path, content in FILES.items():
-        tree.file(path, content.encode())
+        files.file(path, content.encode())
     for path in ("/root", "/home", "/proc", "/sys", "/dev", "/run", "/var", "/opt", "/srv", "/mnt", "/etc"):
-        tree.folder(path)
+        files.folder(path)
     for path in ("/tmp", "/var/tmp"):
-        tree.folder(path, mode=0o1777)
-    binaries = smalltools.add_to(tree) + interpreter.add_to(tree)
-    _add_libraries(tree, binaries)
+        files.folder(path, mode=0o1777)
+    binaries = smalltools.add_to(files) + interpreter.add_to(files)
+    _add_libraries(files, binaries)
     for folder in map(Path, HOST_FOLDERS):
         for file in sorted(folder.rglob("*")) if folder.is_dir() else []:
             if file.is_file() and ("terminfo" not in file.parts or file.name in TERMINALS):
-                tree.file(str(file), file, mode=0o644)
-    return tree
+                files.file(str(file), file, mode=0o644)
+    return files
 
 
-def _add_libraries(tree: Tree, binaries: list[Path]) -> None:
+def _add_libraries(files: tree.Tree, binaries: list[Path]) -> None:
     """The loader where programs ask for it, and libraries where it looks without being told.
 
     Libraries that came with the interpreter (pyenv, conda, uv) stay beside it, where its own run path finds them; where
@@ -101,17 +99,17 @@ def _add_libraries(tree: Tree, binaries: list[Path]) -> None:
     if loader is None:
         return
     found = elf.libraries(loader, binaries)
-    tree.file(str(loader), loader.resolve(), mode=0o755)
+    files.file(str(loader), loader.resolve(), mode=0o755)
     system = next((path.parent for name, path in found.items() if name.startswith("libc.so")), loader.parent)
     for name in EXTRA_LIBRARIES:
         if (system / name).exists():
             found.setdefault(name, system / name)
     for name, path in sorted(found.items()):
         own = _own_library(path)
-        tree.file(f"{interpreter.PREFIX}/{own}" if own else f"{system}/{name}", path.resolve(), mode=0o755)
+        files.file(f"{interpreter.PREFIX}/{own}" if own else f"{system}/{name}", path.resolve(), mode=0o755)
     for name, path in sorted(found.items()):
-        if (own := _own_library(path)) and f"{system}/{name}" not in tree:
-            tree.link(f"{system}/{name}", f"{interpreter.PREFIX}/{own}")
+        if (own := _own_library(path)) and f"{system}/{name}" not in files:
+            files.link(f"{system}/{name}", f"{interpreter.PREFIX}/{own}")
 
 
 def _own_library(path: Path) -> Path | None:
@@ -133,7 +131,7 @@ def _make(store: ImageStore) -> str:
 
 def _created() -> str:
     """When the interpreter was installed: the same files give the same image."""
-    newest = os.stat(interpreter.executable()).st_mtime
+    newest = interpreter.executable().stat().st_mtime
     return datetime.fromtimestamp(int(newest), UTC).isoformat().replace("+00:00", "Z")
 
 

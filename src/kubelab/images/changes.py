@@ -22,7 +22,7 @@ from kubelab.images.tarstream import TarWriter
 
 def diff(upper: Path) -> BinaryIO:
     """The layer tar of an overlayfs upper folder, as a temporary file at its start; the caller closes it."""
-    target = tempfile.TemporaryFile()
+    target = tempfile.TemporaryFile()  # noqa: SIM115 (handed to the caller)
     writer = TarWriter(target)
     links: dict[int, str] = {}  # inode number -> name of its first entry
     for path in _walk(upper):
@@ -40,8 +40,7 @@ def diff(upper: Path) -> BinaryIO:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for name in sorted(os.listdir(folder)):
-        path = folder / name
+    for path in sorted(folder.iterdir()):
         yield path
         if path.is_dir() and not path.is_symlink():
             yield from _walk(path)
@@ -75,7 +74,7 @@ def _whiteout(name: str, status: os.stat_result) -> tarfile.TarInfo:
 def _add(writer: TarWriter, path: Path, name: str, status: os.stat_result, links: dict[int, str]) -> None:
     info = entry(name, status)
     if stat.S_ISLNK(status.st_mode):
-        info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
+        info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
     elif stat.S_ISREG(status.st_mode):
         if status.st_nlink > 1 and status.st_ino in links:
             info.type, info.size, info.linkname = tarfile.LNKTYPE, 0, links[status.st_ino]

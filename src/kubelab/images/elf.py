@@ -38,7 +38,7 @@ def loader(program: Path) -> Path | None:
 
 
 def libraries(loader: Path, files: Iterable[Path]) -> dict[str, Path]:
-    """The libraries that `files` (ELF programs and libraries) load, theirs included: name they are asked for by → file."""
+    """The libraries that `files` (ELF programs and libraries) load, theirs included: the name asked for → file."""
     with ThreadPoolExecutor(4) as pool:
         listings = pool.map(lambda file: _list(loader, file), files)
         return {name: path for listing in listings for name, path in listing.items()}

@@ -12,12 +12,15 @@ from pathlib import Path
 from kubelab.images.elf import is_elf
 from kubelab.images.tree import Tree
 
-TOOLS = """
-sh bash busybox cat ls cp mv rm mkdir rmdir ln touch chmod chown stat du df head tail wc sort uniq cut tr tee seq expr
-grep sed awk find xargs ps top free pgrep pkill kill sleep timeout date env printenv id whoami hostname uname nproc
-echo printf true false test [ yes pwd basename dirname readlink realpath mktemp mount umount which getent
-md5sum sha256sum base64 od dd tar gzip cmp diff ip ss ping
-""".split()
+TOOLS = (
+    "sh", "bash", "busybox", "cat", "ls", "cp", "mv", "rm", "mkdir", "rmdir", "ln", "touch", "chmod", "chown",
+    "stat", "du", "df", "head", "tail", "wc", "sort", "uniq", "cut", "tr", "tee", "seq", "expr",
+    "grep", "sed", "awk", "find", "xargs", "ps", "top", "free", "pgrep", "pkill", "kill", "sleep", "timeout", "date",
+    "env", "printenv", "id", "whoami", "hostname", "uname", "nproc",
+    "echo", "printf", "true", "false", "test", "[", "yes", "pwd", "basename", "dirname", "readlink", "realpath", "mktemp",
+    "mount", "umount", "which", "getent",
+    "md5sum", "sha256sum", "base64", "od", "dd", "tar", "gzip", "cmp", "diff", "ip", "ss", "ping",
+)  # fmt: skip
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/sbin"
 
 

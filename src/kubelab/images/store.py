@@ -87,7 +87,7 @@ class ImageStore:
     # -- images
 
     def put_image(self, config: dict[str, Any] | bytes, parent: str = "") -> str:
-        """Keep a config whose layers are registered and return the image's ID. The same config again is the same image."""
+        """Keep a config whose layers are registered and return the image's ID. The same config is the same image."""
         data = config if isinstance(config, bytes) else json.dumps(config, separators=(",", ":")).encode()
         for chain in chain_ids(json.loads(data).get("rootfs", {}).get("diff_ids") or []):
             if not self._layers.has(chain):

@@ -1,7 +1,7 @@
 """Tars as Docker makes them: entries as given, and at the end the two zero blocks that the format asks for.
 
-Python's own `tarfile` fills up to 10,240 bytes, after which the digest of an empty layer would not be the one that every
-engine knows (5f70bf18…), so the entries' bytes come from `tarfile.TarInfo` and the frame from here.
+Python's own `tarfile` fills up to 10,240 bytes, after which the digest of an empty layer would not be the one that
+every engine knows (5f70bf18…), so the entries' bytes come from `tarfile.TarInfo` and the frame from here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A file tree that is planned before it is written: which path of an image gets which file of the host.
 
-`/bin`, `/sbin`, `/lib` and `/lib64` are links into `/usr`, as in today's distributions, so that a path of the host names
-the same file in the image. Written as a tar, the same plan gives the same bytes: sorted, owned by root, without times.
+`/bin`, `/sbin`, `/lib` and `/lib64` are links into `/usr`, as in today's distributions, so that a path of the host
+names the same file in the image. Written as a tar, the same plan gives the same bytes: sorted, root's, without times.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Tree:
         self._put(path, Entry(link=target))
 
     def file(self, path: str, source: Path | bytes, mode: int | None = None) -> None:
-        """A file with the content of `source`; of the host's mode only the right to execute is kept, unless `mode` says."""
+        """A file with the content of `source`; without `mode`, only the host's right to execute is kept."""
         if mode is None:
             mode = 0o755 if isinstance(source, Path) and os.access(source, os.X_OK) else 0o644
         self._put(path, Entry(source=source, mode=mode))

@@ -93,7 +93,7 @@ class _Unpacker:
                 whiteout.make_opaque(hidden)
 
     def _clear(self, path: Path, member: tarfile.TarInfo) -> None:
-        """A later entry of the same name takes the place of an earlier one; a folder is kept and given new attributes."""
+        """A later entry of the same name takes an earlier one's place; a folder is kept, with new attributes."""
         try:
             mode = path.lstat().st_mode
         except FileNotFoundError:
