@@ -1,18 +1,35 @@
 """Take a connection over from aiohttp, for what HTTP only introduces: exec, attach, port-forward, raw tunnels.
 
 The counterpart of Go's `http.Hijacker`, on which the kubelet, kube-apiserver and dockerd all rest. The handler that
-hijacked keeps the connection for as long as it runs; when it returns the response that it was given, aiohttp closes it.
+hijacked keeps the connection for as long as it runs; when it returns `Hijacked.response`, aiohttp closes the connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import http
+from collections.abc import Iterable
+from typing import Any
 
 from aiohttp import web
 
 LIMIT = 256 * 1024  # bytes that wait in the reader before the peer is slowed down
 CHUNK = 64 * 1024
+Header = tuple[str, str]
+
+
+class _Answered(web.StreamResponse):
+    """What a handler returns that has answered by itself: aiohttp adds nothing, and closes the connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
 
 
 class _HijackedProtocol(asyncio.StreamReaderProtocol):
@@ -30,38 +47,34 @@ class _HijackedProtocol(asyncio.StreamReaderProtocol):
 class Hijacked:
     """A connection taken over: `reader` and `writer` see raw bytes, half-closing included."""
 
-    def __init__(
-        self, response: web.StreamResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.response, self.reader, self.writer = response, reader, writer
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        self.response: web.StreamResponse = _Answered()
 
 
-async def hijack(request: web.Request, status: int, headers: Mapping[str, str]) -> Hijacked:
-    """Answer with `status` (101, or 200 as Docker's older clients expect) and `headers`, then take the connection.
+async def hijack(request: web.Request, status: int, headers: Iterable[Header], reason: str = "") -> Hijacked:
+    """Take a request's connection over and answer with a head of `status` and `headers`; raw bytes follow it.
 
-    The request's body must have been read. Return `Hijacked.response` from the handler.
+    The request's body must have been read. ConnectionResetError where the client has gone.
     """
-    former = request.protocol
+    former: Any = request.protocol
     transport = request.transport
-    if transport is None:
+    if transport is None or transport.is_closing():
         raise ConnectionResetError("the client has gone")
-    response = web.StreamResponse(status=status, headers=headers)
-    if status != 101:
-        # Raw bytes follow: neither a length nor chunks, so the end of the connection ends the body.
-        response._length_check = False
-        response.force_close()
-    await response.prepare(request)
     reader = asyncio.StreamReader(limit=LIMIT)
     protocol = _HijackedProtocol(reader, former)
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
-    # Bytes that arrived together with the request, before the switch.
-    if early := getattr(former, "_message_tail", b""):
+    if early := getattr(former, "_message_tail", b""):  # came together with the request, before the switch
         former._message_tail = b""
         reader.feed_data(early)
-    if not transport.is_reading() and not transport.is_closing():
+    if not transport.is_reading():
         transport.resume_reading()
-    return Hijacked(response, reader, asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop()))
+    hijacked = Hijacked(reader, asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop()))
+    lines = [f"HTTP/1.1 {status} {reason or http.HTTPStatus(status).phrase}", *(f"{k}: {v}" for k, v in headers)]
+    hijacked.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+    await hijacked.writer.drain()
+    return hijacked
 
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,15 +95,15 @@ async def splice(
     backend_reader: asyncio.StreamReader,
     backend_writer: asyncio.StreamWriter,
 ) -> None:
-    """Join a client's connection and a backend's until the backend has said all, or both have ended.
+    """Join a client's connection and a backend's until the backend has said all, or the client has gone.
 
-    A half-close is passed on. What cannot be half-closed (TLS) is closed as a whole when one side ends.
+    A half-close is passed on; where the client's side cannot be half-closed (TLS), its end is the end of both.
     """
     there = asyncio.create_task(copy(reader, backend_writer))
     back = asyncio.create_task(copy(backend_reader, writer))
     try:
         await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-        if not back.done() and backend_writer.can_write_eof() and not backend_writer.is_closing():
+        if not back.done() and writer.can_write_eof():
             await back
     finally:
         there.cancel()

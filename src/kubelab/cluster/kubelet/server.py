@@ -98,6 +98,6 @@ class KubeletServer:
         except (OSError, RuntimeServiceError) as error:
             cause = getattr(error, "strerror", None) or str(error) or "i/o timeout"
             return web.Response(status=502, text=f"dial tcp {host}:{port}: connect: {cause.lower()}")
-        hijacked = await hijack(request, 101, {"Connection": "Upgrade", "Upgrade": "tcp"})
+        hijacked = await hijack(request, 101, [("Connection", "Upgrade"), ("Upgrade", "tcp")])
         await splice(hijacked.reader, hijacked.writer, *connection)
         return hijacked.response

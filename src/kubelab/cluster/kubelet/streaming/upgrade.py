@@ -65,7 +65,7 @@ def _first_common(asked: list[str], served: list[str], *, status: int) -> str:
 @asynccontextmanager
 async def spdy_connection(request: web.Request, protocol: str) -> AsyncIterator[SpdyConnection]:
     """Switch a request to SPDY. At the end the client gets the time to take what was sent last."""
-    headers = {"Connection": "Upgrade", "Upgrade": SPDY, VERSION_HEADER: protocol}
+    headers = [("Connection", "Upgrade"), ("Upgrade", SPDY), (VERSION_HEADER, protocol)]
     hijacked = await hijack(request, 101, headers)
 
     async def send(data: bytes) -> None:
