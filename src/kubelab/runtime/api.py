@@ -78,6 +78,8 @@ class ContainerConfig:
     log_path: str = ""  # CRI log format (see kubelab.runtime.logs); "" keeps no log
     tty: bool = False
     stdin: bool = False  # keep stdin open for attach
+    stdin_once: bool = False  # the first attach's end closes it
+    stop_signal: str = ""  # "SIGTERM", "15"; "" is the image's StopSignal, else SIGTERM
     memory_limit: int = 0  # bytes; 0 is unlimited
     readonly_rootfs: bool = False
 

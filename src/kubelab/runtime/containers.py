@@ -1,0 +1,232 @@
+"""Containers: the second half of the runtime service (CRI: CreateContainer, StartContainer, ExecSync, …)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+from typing import Any, Protocol
+
+from kubelab.home import Home
+from kubelab.runtime import memory, proc
+from kubelab.runtime.api import ContainerConfig, ContainerState, ContainerStats, RuntimeServiceError, SandboxState
+from kubelab.runtime.container import Container
+from kubelab.runtime.events import Events
+from kubelab.runtime.isolation import Isolation, Stdio
+from kubelab.runtime.process import Process, StartError
+from kubelab.runtime.sandbox import Sandbox
+from kubelab.runtime.supervised import Exit, Supervised, fork
+
+# What containerd's shim puts before runc's message; the kubelet and dockerd show it, and dockerd reads it.
+START_PREFIX = (
+    "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+)
+EXEC_PREFIX = "OCI runtime exec failed: exec failed: unable to start container process: "
+
+
+class Images(Protocol):
+    """The part of `kubelab.images.ImageStore` that the runtime reads."""
+
+    def lower_dirs(self, image_id: str) -> list[Any]: ...
+    def get_image(self, image_id: str) -> Any: ...
+
+
+class Containers:
+    def __init__(self, home: Home, isolation: Isolation, images: Images, events: Events) -> None:
+        self._folder = home.runtime
+        self._isolation = isolation
+        self._images = images
+        self._events = events
+        self._all: dict[str, Container] = {}
+        self._watch = memory.Watch(self._resident_bytes)
+
+    def get(self, container_id: str) -> Container:
+        try:
+            return self._all[container_id]
+        except KeyError:
+            raise RuntimeServiceError("NotFound", f'container "{container_id}" not found') from None
+
+    def running(self, container_id: str) -> tuple[Container, Supervised]:
+        container = self.get(container_id)
+        if container.supervised is None or container.state is not ContainerState.RUNNING:
+            raise RuntimeServiceError("FailedPrecondition", f"container {container_id} is in {container.state} state")
+        return container, container.supervised
+
+    def list(self, machine: str | None = None, sandbox_id: str | None = None) -> list[Container]:
+        return [
+            each
+            for each in self._all.values()
+            if machine in (None, each.sandbox.config.machine) and sandbox_id in (None, each.sandbox.id)
+        ]
+
+    # -- life
+
+    def create(self, sandbox: Sandbox, config: ContainerConfig) -> Container:
+        if sandbox.state is not SandboxState.READY:
+            raise RuntimeServiceError("FailedPrecondition", f'sandbox "{sandbox.id}" is not ready')
+        if not config.argv:
+            raise RuntimeServiceError("InvalidArgument", "no command specified: the image has none and argv is empty")
+        for mount in config.mounts:
+            if not os.path.lexists(mount.host_path):
+                raise RuntimeServiceError(
+                    "InvalidArgument",
+                    f"failed to mount {mount.host_path} at {mount.container_path}: no such file or directory",
+                )
+        identifier = secrets.token_hex(32)
+        container = Container(identifier, sandbox, config, self._folder / identifier)
+        self._all[identifier] = container
+        self._emit("CREATED", container)
+        return container
+
+    async def start(self, container_id: str) -> None:
+        """Returns when the program is executing. Raises RuntimeServiceError, and the container has then EXITED."""
+        container = self.get(container_id)
+        if container.state is not ContainerState.CREATED or container.starting.locked():
+            raise RuntimeServiceError("FailedPrecondition", f"container {container_id} is in {container.state} state")
+        async with container.starting:
+            try:
+                self._started(container, await self._launch(container))
+            except (StartError, OSError, LookupError) as error:
+                container.start_failed(START_PREFIX + f"{error}: unknown")
+                self._emit("STOPPED", container)
+                raise RuntimeServiceError("Unknown", container.message) from None
+
+    async def _launch(self, container: Container) -> Supervised:
+        config = container.config
+        layers = self._images.lower_dirs(config.image)
+        reader = None
+        if config.stdin and not config.tty:
+            reader, container.stdin = os.pipe()
+        try:
+            launch = self._isolation.container_launch(container.folder, config, container.sandbox, layers, reader)
+            return await Supervised.start(launch)
+        finally:
+            if reader is not None:
+                os.close(reader)
+
+    def _started(self, container: Container, supervised: Supervised) -> None:
+        if container.config.tty:
+            container.stdin = supervised.terminal
+        container.started(supervised)
+        self._emit("STARTED", container)
+        if container.config.memory_limit:
+            self._watch.add(container)
+        supervised.exited.add_done_callback(lambda future: self._exited(container, future.result()))
+
+    def _exited(self, container: Container, exit_: Exit) -> None:
+        container.close_stdin()
+        container.exited(exit_)
+        self._watch.discard(container)
+        self._emit("STOPPED", container)
+
+    async def stop(self, container_id: str, timeout: float) -> None:
+        """The stop signal, then after `timeout` seconds SIGKILL. Returns when it has ended; a stopped one is no error."""
+        container = self.get(container_id)
+        async with container.starting:  # one that is just being started is stopped when it runs
+            supervised = container.supervised
+        if supervised is None or container.exit is not None:
+            return
+        if timeout > 0:
+            supervised.signal(self._stop_signal(container.config))
+            await asyncio.wait([supervised.exited], timeout=timeout)
+        supervised.signal(signal.SIGKILL)
+        await asyncio.wait([supervised.exited])
+
+    def _stop_signal(self, config: ContainerConfig) -> int:
+        name = config.stop_signal or self._images.get_image(config.image).run_config.get("StopSignal") or "SIGTERM"
+        return signal_number(name)
+
+    def kill(self, container_id: str, signum: int) -> None:
+        self.running(container_id)[1].signal(signum)
+
+    async def kill_all(self, sandbox_id: str) -> None:
+        await asyncio.gather(*(self.stop(each.id, 0) for each in self.list(sandbox_id=sandbox_id)))
+
+    async def remove(self, container_id: str) -> None:
+        """Kill it where it runs, and drop its files. An unknown container is no error, as in CRI."""
+        if container_id not in self._all:
+            return
+        await self.stop(container_id, 0)
+        container = self._all.pop(container_id, None)
+        if container is None:
+            return
+        # In a child, because a large writable layer takes a while and the daemon has one thread.
+        fork(lambda: shutil.rmtree(container.folder, ignore_errors=True))
+        self._emit("DELETED", container)
+
+    def _emit(self, type_: str, container: Container) -> None:
+        self._events.emit(type_, container.id, container.sandbox.id, container.sandbox.config.machine)
+
+    # -- looking at it
+
+    def stats(self, container_id: str) -> ContainerStats:
+        pids = self._processes(self.running(container_id)[0])
+        stats = [each for each in map(proc.stat, pids) if each is not None]
+        cpu = sum(each.cpu_ticks for each in stats) * 1_000_000_000 // proc.TICK
+        return ContainerStats(container_id, sum(map(proc.resident_bytes, pids)), cpu, len(stats))
+
+    def processes(self, container_id: str) -> list[dict[str, Any]]:
+        pids = self._processes(self.running(container_id)[0])
+        return [each for each in map(proc.describe, pids) if each is not None]
+
+    def _processes(self, container: Container) -> list[int]:
+        if container.supervised is None or container.exit is not None:
+            return []
+        pids = self._isolation.processes(container.supervised, container.sandbox)
+        for each in container.execs:
+            pids += [pid for pid in proc.tree(each.pid) if pid not in pids]
+        return pids
+
+    def _resident_bytes(self, container: Container) -> int:
+        return sum(map(proc.resident_bytes, self._processes(container)))
+
+    # -- its terminal and stdin
+
+    def attach_stdin(self, container_id: str) -> int:
+        """A descriptor that writes to its stdin, ours to close. With `stdin_once` the first one is the only one."""
+        container, _ = self.running(container_id)
+        if container.stdin < 0:
+            raise RuntimeServiceError("FailedPrecondition", f"container {container_id} has no open stdin")
+        descriptor = os.dup(container.stdin)
+        if container.config.stdin_once and not container.config.tty:
+            container.close_stdin()
+        return descriptor
+
+    def resize_tty(self, container_id: str, rows: int, columns: int) -> None:
+        self.running(container_id)[1].resize(rows, columns)
+
+    # -- exec
+
+    async def exec(self, container_id: str, request: dict[str, Any], stdio: Stdio) -> Supervised:
+        """Start a further process in it. `request`: argv, env, user, working_dir, tty. Raises RuntimeServiceError."""
+        container, first = self.running(container_id)
+        config = container.config
+        program = Process(
+            argv=tuple(request["argv"]),
+            env=(*config.env, *((name, value) for name, value in request["env"])),
+            working_dir=request["working_dir"] or config.working_dir,
+            user=request["user"] or config.user,
+            hostname=container.sandbox.hostname,
+            tty=request["tty"],
+        )
+        if not program.argv:
+            raise RuntimeServiceError("InvalidArgument", "no command to execute: argv is empty")
+        try:
+            supervised = await Supervised.start(self._isolation.exec_launch(first, program, stdio))
+        except (StartError, OSError) as error:
+            raise RuntimeServiceError("Unknown", EXEC_PREFIX + f"{error}: unknown") from None
+        container.execs.add(supervised)
+        supervised.exited.add_done_callback(lambda _: container.execs.discard(supervised))
+        return supervised
+
+
+def signal_number(name: str) -> int:
+    """Of "SIGTERM", "TERM" or "15". Raises RuntimeServiceError."""
+    if name.isdecimal():
+        return int(name)
+    try:
+        return signal.Signals[name if name.startswith("SIG") else f"SIG{name}"]
+    except KeyError:
+        raise RuntimeServiceError("InvalidArgument", f"invalid signal: {name}") from None

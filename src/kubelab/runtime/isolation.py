@@ -1,0 +1,52 @@
+"""What an isolation level does for the service: the interface that `namespaces` and `processes` implement."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Protocol
+
+from kubelab.runtime.api import ContainerConfig, Level, MachineConfig
+from kubelab.runtime.monitor import Launch
+from kubelab.runtime.process import Process
+from kubelab.runtime.sandbox import Sandbox
+from kubelab.runtime.supervised import Supervised
+
+Stdio = tuple[int | None, int | None, int | None]  # descriptors of stdin, stdout, stderr; None as in Launch
+
+
+class Isolation(Protocol):
+    level: Level
+    uid_map: str  # "inside outside count" where there is a user namespace, else ""
+
+    def start(self) -> None: ...
+    def limits(self) -> dict[str, str]:
+        """What differs from a container on a real node, by topic."""
+
+    # -- machines
+    def machine_configs(self) -> dict[str, MachineConfig]: ...
+    def add_machine(self, config: MachineConfig) -> None: ...
+    def remove_machine(self, name: str) -> None: ...
+    def add_address(self, machine: str, address: str) -> None: ...
+    def remove_address(self, machine: str, address: str) -> None: ...
+    def machine_socket(self, machine: str, family: int, kind: int) -> socket.socket: ...
+
+    # -- sandboxes
+    def take_address(self, machine: str) -> str: ...
+    def give_back_address(self, machine: str, address: str) -> None: ...
+    async def start_sandbox(self, sandbox: Sandbox) -> None:
+        """Make its namespaces and set its pid. Raises RuntimeServiceError."""
+
+    def stop_sandbox(self, sandbox: Sandbox) -> None: ...
+    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> socket.socket: ...
+
+    # -- containers
+    def container_launch(
+        self, folder: Path, config: ContainerConfig, sandbox: Sandbox, layers: list[Path], stdin: int | None
+    ) -> Launch: ...
+    def exec_launch(self, container: Supervised, program: Process, stdio: Stdio) -> Launch: ...
+    def processes(self, container: Supervised, sandbox: Sandbox) -> list[int]:
+        """Host PIDs of all that runs in the container."""
+
+    def writable_layer(self, folder: Path) -> Path: ...
+    def root(self, folder: Path) -> Path: ...

@@ -1,0 +1,157 @@
+"""Container logs in CRI's format: `2026-01-01T12:00:00.123456789Z stdout F text`.
+
+`F` ends a line, `P` is a part of one. Sources of the format: kubernetes/design-proposals
+node/kubelet-cri-logging.md, and how containerd writes and the kubelet reads it (pkg/kubelet/kuberuntime/logs).
+Unlike containerd we write a part as soon as the program pauses, so that a prompt without a newline reaches whoever is
+attached, and an unterminated last line stays `P`: readers get exactly the bytes that the program wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+MAX_LINE = 16 * 1024  # bytes; a longer line is written in parts, as containerd does
+FOLLOW_INTERVAL = 0.05  # seconds between looks at the file's growth
+_BLOCK = 64 * 1024
+
+
+class LogEntry(NamedTuple):
+    timestamp: str  # RFC 3339 with nanoseconds, UTC: strings compare as times do
+    stream: str  # "stdout" | "stderr"
+    data: bytes  # as written by the program; a whole line ends with its newline
+    partial: bool  # the line goes on in the stream's next entry
+
+
+def timestamp(nanoseconds: int | None = None) -> str:
+    """Now, or a time since the epoch, as RFC 3339 in UTC with nine decimals."""
+    seconds, fraction = divmod(time.time_ns() if nanoseconds is None else nanoseconds, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+
+
+class LogWriter:
+    """Appends the output of one container. `path` "" keeps nothing."""
+
+    def __init__(self, path: str) -> None:
+        self._file: BinaryIO | None = None
+        self._pending: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+        if path:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._file = os.fdopen(descriptor, "ab", buffering=0)
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Write the lines that `data` completes; keep the rest until more comes or `flush()`."""
+        if self._file is None:
+            return
+        *lines, rest = (self._pending[stream] + data).split(b"\n")
+        self._pending[stream] = b""
+        entries = [entry for line in lines for entry in self._entries(stream, line, b"F")]
+        while len(rest) >= MAX_LINE:
+            entries.append(_format(stream, b"P", rest[:MAX_LINE]))
+            rest = rest[MAX_LINE:]
+        self._pending[stream] = rest
+        self._file.write(b"".join(entries))
+
+    def flush(self) -> None:
+        """Write what has no newline yet, as a part."""
+        for stream, rest in self._pending.items():
+            if rest and self._file is not None:
+                self._file.write(_format(stream, b"P", rest))
+                self._pending[stream] = b""
+
+    @property
+    def pending(self) -> bool:
+        return any(self._pending.values())
+
+    def _entries(self, stream: str, line: bytes, tag: bytes) -> Iterator[bytes]:
+        while len(line) > MAX_LINE:
+            yield _format(stream, b"P", line[:MAX_LINE])
+            line = line[MAX_LINE:]
+        yield _format(stream, tag, line)
+
+
+def _format(stream: str, tag: bytes, text: bytes) -> bytes:
+    return b"%s %s %s %s\n" % (timestamp().encode(), stream.encode(), tag, text)
+
+
+def parse(line: bytes) -> LogEntry:
+    """One line of the file, without its newline. Raises ValueError where it is not CRI's format."""
+    time_, stream, tags, text = line.split(b" ", 3)
+    partial = tags.split(b":")[0] == b"P"
+    return LogEntry(time_.decode(), stream.decode(), text if partial else text + b"\n", partial)
+
+
+async def read(
+    path: str | os.PathLike[str],
+    *,
+    tail: int | None = None,
+    since: datetime | str | None = None,
+    follow: bool = False,
+    ended: Callable[[], bool] = lambda: False,
+) -> AsyncIterator[LogEntry]:
+    """The entries of a log: the last `tail` lines, not older than `since`.
+
+    With `follow` go on with what is appended, and wait for a file that is not there yet, until `ended()` says that the
+    writer is gone and everything is read. Raises FileNotFoundError where there is no file and nothing to wait for.
+    """
+    while follow and not Path(path).exists() and not ended():
+        await asyncio.sleep(FOLLOW_INTERVAL)
+    oldest = _rfc3339(since)
+    with Path(path).open("rb") as file:
+        if tail is not None:
+            file.seek(tail_offset(file, tail))
+        rest = b""
+        while True:
+            last = ended()  # asked before reading: what was written before the end is then read
+            while block := file.read(_BLOCK):
+                *lines, rest = (rest + block).split(b"\n")
+                for entry in map(parse, lines):
+                    if entry.timestamp >= oldest:
+                        yield entry
+            if not follow or last:
+                return
+            await asyncio.sleep(FOLLOW_INTERVAL)
+
+
+def _rfc3339(moment: datetime | str | None) -> str:
+    """As the timestamps of a log are written, so that strings compare."""
+    if moment is None:
+        return ""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
+
+
+def tail_offset(file: BinaryIO, lines: int) -> int:
+    """Where the last `lines` lines of the program's output begin: parts belong to the line that they are parts of."""
+    end = file.seek(0, os.SEEK_END)
+    position, data = end, b""
+    while position > 0:
+        step = min(_BLOCK, position)
+        position -= step
+        file.seek(position)
+        data = file.read(step) + data
+        starts = _line_starts(data, whole=position == 0)
+        if len(starts) > lines:
+            return position + (starts[-lines] if lines else len(data))
+    return 0 if lines else end
+
+
+def _line_starts(data: bytes, *, whole: bool) -> list[int]:
+    """Offsets in `data` at which a line of the program's output begins. Without the file's beginning the first entry
+    may be cut, and whether the second one continues a line cannot be told: both are left out."""
+    starts, offset, unfinished = [], 0, {b"stdout": False, b"stderr": False}
+    for number, entry in enumerate(data.split(b"\n")):
+        fields = entry.split(b" ", 3)
+        if len(fields) == 4 and (whole or number > 0):
+            if not unfinished[fields[1]]:
+                starts.append(offset)
+            unfinished[fields[1]] = fields[2] == b"P"
+        offset += len(entry) + 1
+    return starts if whole else starts[1:]

@@ -1,0 +1,218 @@
+"""The level *namespaces*: real isolation in a user namespace of the daemon's own, as root and as an ordinary user."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+from kubelab.home import Home
+from kubelab.runtime import monitor, network, proc, syscalls, userns
+from kubelab.runtime.api import ContainerConfig, Level, MachineConfig, Mount, RuntimeServiceError
+from kubelab.runtime.isolation import Stdio
+from kubelab.runtime.monitor import Launch
+from kubelab.runtime.network import LAN
+from kubelab.runtime.process import Process, execute
+from kubelab.runtime.rootfs import RootFS
+from kubelab.runtime.sandbox import Sandbox
+from kubelab.runtime.supervised import Supervised, fork
+from kubelab.runtime.syscalls import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
+
+_OF_A_SANDBOX = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS
+_SHM_SIZE = "64m"  # of a pod's /dev/shm, as containerd's
+
+
+class Namespaces:
+    """Makes machines, pause processes and launches. All of it is in namespaces that only the daemon's children and
+    descriptors hold, so a killed daemon leaves nothing."""
+
+    level = Level.NAMESPACES
+
+    def __init__(self, home: Home) -> None:
+        self._shm = home.runtime / "shm"  # where each sandbox mounts its /dev/shm, in its own mount namespace
+        self._lan = LAN()
+        self._ports = 0
+        self.uid_map = ""
+        self._alive: tuple[int, int] = (-1, -1)
+
+    def start(self) -> None:
+        """Take the daemon into its namespaces. Only before it has any thread."""
+        self.uid_map = userns.enter()
+        self._lan.start()
+        self._shm.mkdir(parents=True, exist_ok=True)
+        self._alive = os.pipe()  # nobody but the daemon holds the writing end: it closes when the daemon is gone
+        syscalls.become_subreaper()
+
+    def limits(self) -> dict[str, str]:
+        """What differs from a container on a real node, for `kubelab doctor`."""
+        limits = {
+            "memory": "a limit is enforced by sampling resident memory about ten times a second, not by a cgroup",
+            "cpu": "CPU limits are not enforced",
+            "network": "pods reach the lab's network only, not the outside",
+        }
+        if self.uid_map.split()[2:] == ["1"]:
+            limits["users"] = "all users of a container are one user of the host; chown to another one fails"
+        return limits
+
+    # -- machines
+
+    def machine_configs(self) -> dict[str, MachineConfig]:
+        return {name: machine.config for name, machine in self._lan.machines.items()}
+
+    def add_machine(self, config: MachineConfig) -> None:
+        self._lan.add(config)
+
+    def remove_machine(self, name: str) -> None:
+        self._lan.remove(name)
+
+    def add_address(self, machine: str, address: str) -> None:
+        self._lan.machines[machine].add_address(address)
+
+    def remove_address(self, machine: str, address: str) -> None:
+        self._lan.machines[machine].remove_address(address)
+
+    def machine_socket(self, machine: str, family: int, kind: int) -> socket.socket:
+        return network.socket_inside(self._lan.machines[machine].namespace, family, kind)
+
+    # -- sandboxes
+
+    def take_address(self, machine: str) -> str:
+        return self._lan.machines[machine].pool.take()
+
+    def give_back_address(self, machine: str, address: str) -> None:
+        if machine in self._lan.machines:
+            self._lan.machines[machine].pool.give_back(address)
+
+    async def start_sandbox(self, sandbox: Sandbox) -> None:
+        """Fork the pause process with the sandbox's namespaces and network. Raises RuntimeServiceError."""
+        self._ports += 1
+        port = f"veth{self._ports}"
+        machine = self._lan.machines[sandbox.config.machine]
+        reader, writer = os.pipe()
+        keep = [writer, self._alive[0], machine.namespace]
+        fork(lambda: self._make_sandbox(sandbox, machine, port, writer), keep)
+        os.close(writer)
+        answer = json.loads(await _read_all(reader) or '{"error": "its first process died"}')
+        if "error" in answer:
+            raise RuntimeServiceError("Unknown", f"failed to set up sandbox {sandbox.config.name}: {answer['error']}")
+        sandbox.pid, sandbox.namespaces = answer["pid"], monitor.namespaces(answer["pid"])
+
+    def _make_sandbox(self, sandbox: Sandbox, machine: network.Machine, port: str, answer: int) -> None:
+        """In a child: make the namespaces, then leave the pause process in them and go. It falls to the daemon, which
+        is the subreaper."""
+        try:
+            with machine.netlink() as bridge:
+                syscalls.unshare(_OF_A_SANDBOX | CLONE_NEWPID)
+                pool = machine.pool
+                network.connect_pod(bridge, port, sandbox.ip, pool.gateway, pool.network.prefixlen)
+            syscalls.mount("shm", self._shm, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, f"size={_SHM_SIZE}")
+            socket.sethostname(sandbox.hostname)
+            pid = os.fork()
+            if pid == 0:
+                os.close(answer)
+                self._pause()
+            report: dict[str, Any] = {"pid": pid}
+        except OSError as error:
+            report = {"error": str(error)}
+        os.write(answer, json.dumps(report).encode())
+
+    def _pause(self) -> None:
+        """Hold the namespaces, reap what is orphaned in the pod's PID namespace, end with the daemon."""
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        os.read(self._alive[0], 1)
+        os._exit(0)
+
+    def stop_sandbox(self, sandbox: Sandbox) -> None:
+        os.kill(sandbox.pid, signal.SIGKILL)
+
+    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> socket.socket:
+        descriptor = os.open(f"/proc/{sandbox.pid}/ns/net", os.O_RDONLY)
+        try:
+            return network.socket_inside(descriptor, family, kind)
+        finally:
+            os.close(descriptor)
+
+    # -- containers
+
+    def container_launch(
+        self, folder: Path, config: ContainerConfig, sandbox: Sandbox, layers: list[Path], stdin: int | None
+    ) -> Launch:
+        given = {mount.container_path for mount in config.mounts}
+        etc = [Mount(path, str(file)) for path, file in sandbox.etc_files().items() if path not in given]
+        root = RootFS(folder, tuple(layers), (*etc, *config.mounts), config.readonly_rootfs, self._shm)
+        root.prepare()
+        program = Process(config.argv, config.env, config.working_dir, config.user, sandbox.hostname, config.tty)
+
+        def isolate() -> None:
+            syscalls.unshare(CLONE_NEWNS)
+            root.enter()
+
+        return Launch(
+            enter=lambda: self._enter_sandbox(sandbox),
+            isolate=isolate,
+            execute=lambda: execute(program),
+            sweep=lambda namespaces: self._sweep(sandbox, namespaces),
+            tty=config.tty,
+            log_path=config.log_path,
+            stdin=stdin,
+        )
+
+    def _enter_sandbox(self, sandbox: Sandbox) -> None:
+        shared = sandbox.config.share_process_namespace
+        syscalls.join(sandbox.pid, _OF_A_SANDBOX | (CLONE_NEWPID if shared else 0))
+        if not shared:
+            syscalls.unshare(CLONE_NEWPID)
+
+    def _sweep(self, sandbox: Sandbox, namespaces: dict[str, int]) -> None:
+        """With the container's own PID namespace the kernel has ended everything. In the pod's shared one, what the
+        first process left behind now belongs to the pause process, and is known by its mount namespace."""
+        if sandbox.config.share_process_namespace:
+            for pid in proc.descendants(sandbox.pid):
+                if monitor.namespaces(pid).get("mnt") == namespaces["mnt"]:
+                    proc.kill(pid)
+
+    def processes(self, container: Supervised, sandbox: Sandbox) -> list[int]:
+        """Host PIDs of all that runs in the container, what exec started excepted."""
+        found = proc.tree(container.pid)
+        if sandbox.config.share_process_namespace:
+            mine = container.namespaces.get("mnt")
+            others = (pid for pid in proc.descendants(sandbox.pid) if pid not in found)
+            found += [pid for pid in others if monitor.namespaces(pid).get("mnt") == mine]
+        return found
+
+    def writable_layer(self, folder: Path) -> Path:
+        return folder / "upper"
+
+    def root(self, folder: Path) -> Path:
+        return folder / "merged"
+
+    def exec_launch(self, container: Supervised, program: Process, stdio: Stdio) -> Launch:
+        """A further process in the container."""
+        return Launch(
+            enter=lambda: syscalls.join(container.pid, _OF_A_SANDBOX | CLONE_NEWPID),
+            isolate=lambda: None,
+            execute=lambda: execute(program),
+            sweep=lambda _: None,
+            tty=program.tty,
+            stdin=stdio[0],
+            stdout=stdio[1],
+            stderr=stdio[2],
+        )
+
+
+async def _read_all(reader: int) -> bytes:
+    """All that a child writes into a pipe until it closes it, in one piece of at most PIPE_BUF bytes."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(reader, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+        return os.read(reader, 4096)
+    finally:
+        loop.remove_reader(reader)
+        os.close(reader)

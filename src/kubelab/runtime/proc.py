@@ -1,0 +1,112 @@
+"""What /proc tells about processes: descendants, memory, processor time, command lines (proc(5))."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Stat:
+    """The fields of /proc/PID/stat that we use."""
+
+    name: str
+    state: str
+    ppid: int
+    terminal: int
+    cpu_ticks: int  # own and of waited-for children, user and system
+    start_ticks: int  # after boot
+
+
+def children(pid: int) -> list[int]:
+    """Of all threads. Empty where the process is gone."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below this one, parents before their children."""
+    found, rest = [], children(pid)
+    while rest:
+        found += rest
+        rest = [grandchild for child in rest for grandchild in children(child)]
+    return found
+
+
+def tree(pid: int) -> list[int]:
+    return [pid, *descendants(pid)] if pid and Path(f"/proc/{pid}").exists() else []
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def stat(pid: int) -> Stat | None:
+    """None where the process is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    fields = rest.split()
+    cpu = sum(map(int, fields[11:15]))
+    return Stat(name, fields[0], int(fields[1]), int(fields[4]), cpu, int(fields[19]))
+
+
+def resident_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            return int(file.read().split()[1]) * PAGE
+    except OSError:
+        return 0
+
+
+def describe(pid: int) -> dict[str, Any] | None:
+    """As a line of `ps -ef`: pid, ppid, uid (a name where there is one), c, stime, tty, time, cmd; None where it is gone."""
+    status = stat(pid)
+    try:
+        owner = os.stat(f"/proc/{pid}").st_uid
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    if status is None:
+        return None
+    words = [word.decode(errors="replace") for word in command.split(b"\0")[:-1]]
+    return {
+        "pid": pid,
+        "ppid": status.ppid,
+        "uid": _user_name(owner),
+        "c": 0,
+        "stime": _start_time(status.start_ticks),
+        "tty": f"pts/{status.terminal & 0xFF}" if status.terminal else "?",
+        "time": time.strftime("%H:%M:%S", time.gmtime(status.cpu_ticks // TICK)),
+        "cmd": " ".join(words) or f"[{status.name}]",
+    }
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _start_time(ticks: int) -> str:
+    """`ps` shows hours and minutes for what started within a day, else month and day."""
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / TICK
+    started = time.localtime(time.time() - age)
+    return time.strftime("%H:%M" if age < 86400 else "%b%d", started)

@@ -1,0 +1,56 @@
+"""The pod sandbox: what a pod's containers share, held by a *pause* process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kubelab.runtime.api import PodSandboxConfig, PodSandboxStatus, SandboxState
+from kubelab.runtime.logs import timestamp
+
+
+@dataclass
+class Sandbox:
+    """The daemon's record of a sandbox. `folder` holds the /etc files that its containers share."""
+
+    id: str
+    config: PodSandboxConfig
+    folder: Path
+    ip: str = ""
+    pid: int = 0
+    state: SandboxState = SandboxState.NOTREADY
+    namespaces: dict[str, int] = field(default_factory=dict)
+    created_at: str = field(default_factory=timestamp)
+
+    @property
+    def hostname(self) -> str:
+        return self.config.hostname or self.config.name
+
+    def status(self) -> PodSandboxStatus:
+        return PodSandboxStatus(
+            self.id, self.config, self.state, self.created_at, self.ip, self.pid, dict(self.namespaces)
+        )
+
+    def etc_files(self) -> dict[str, Path]:
+        """Container path -> file of ours, mounted where the container's config mounts nothing itself."""
+        return {f"/etc/{name}": self.folder / name for name in ("hosts", "hostname", "resolv.conf")}
+
+    def write_etc(self) -> None:
+        """There is no name server in the lab's network unless the client mounts its own /etc/resolv.conf."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "hostname").write_text(self.hostname + "\n")
+        (self.folder / "resolv.conf").write_text("# no name server\n")
+        hosts = {"127.0.0.1": ["localhost"], "::1": ["localhost", "ip6-localhost", "ip6-loopback"]}
+        hosts.setdefault(self.ip, []).append(self.hostname)
+        for name, address in self.config.host_aliases.items():
+            hosts.setdefault(address, []).append(name)
+        lines = [f"{address}\t{' '.join(names)}\n" for address, names in hosts.items()]
+        (self.folder / "hosts").write_text("".join(lines))
+
+    def remove_files(self) -> None:
+        for file in self.etc_files().values():
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(self.folder)

@@ -1,0 +1,127 @@
+"""Machines and pod sandboxes: the first half of the runtime service (CRI: RunPodSandbox, StopPodSandbox, …)."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+
+from kubelab.home import Home
+from kubelab.runtime.api import MachineConfig, PodSandboxConfig, RuntimeServiceError, SandboxState
+from kubelab.runtime.containers import Containers
+from kubelab.runtime.events import Events
+from kubelab.runtime.isolation import Isolation
+from kubelab.runtime.sandbox import Sandbox
+
+
+class Sandboxes:
+    def __init__(self, home: Home, isolation: Isolation, containers: Containers, events: Events) -> None:
+        self._folder = home.runtime
+        self._isolation = isolation
+        self._containers = containers
+        self._events = events
+        self._all: dict[str, Sandbox] = {}
+
+    # -- machines
+
+    def ensure_machine(self, config: MachineConfig) -> None:
+        existing = self._isolation.machine_configs().get(config.name)
+        if existing is None:
+            self._isolation.add_machine(config)
+        elif existing != config:
+            raise RuntimeServiceError(
+                "FailedPrecondition", f'machine "{config.name}" exists as {existing}; remove it first to change it'
+            )
+
+    async def remove_machine(self, name: str) -> None:
+        """As if its power failed: whatever runs on it is killed. A machine that is not there is no error."""
+        if name not in self._isolation.machine_configs():
+            return
+        for sandbox in self.list(name):
+            await self.remove(sandbox.id)
+        self._isolation.remove_machine(name)
+
+    def _machine(self, name: str) -> MachineConfig:
+        try:
+            return self._isolation.machine_configs()[name]
+        except KeyError:
+            raise RuntimeServiceError("NotFound", f'machine "{name}" not found: call ensure_machine first') from None
+
+    def add_address(self, machine: str, address: str) -> None:
+        self._isolation.add_address(self._machine(machine).name, address)
+
+    def remove_address(self, machine: str, address: str) -> None:
+        self._isolation.remove_address(self._machine(machine).name, address)
+
+    # -- sandboxes
+
+    def get(self, sandbox_id: str) -> Sandbox:
+        try:
+            return self._all[sandbox_id]
+        except KeyError:
+            raise RuntimeServiceError("NotFound", f'sandbox "{sandbox_id}" not found') from None
+
+    def list(self, machine: str | None = None) -> list[Sandbox]:
+        return [sandbox for sandbox in self._all.values() if machine in (None, sandbox.config.machine)]
+
+    async def run(self, config: PodSandboxConfig) -> Sandbox:
+        self._machine(config.machine)
+        identifier = secrets.token_hex(32)
+        sandbox = Sandbox(identifier, config, self._folder / identifier)
+        sandbox.ip = self._isolation.take_address(config.machine)
+        try:
+            sandbox.write_etc()
+            await self._isolation.start_sandbox(sandbox)
+        except BaseException:
+            self._isolation.give_back_address(config.machine, sandbox.ip)
+            sandbox.remove_files()
+            raise
+        sandbox.state = SandboxState.READY
+        self._all[identifier] = sandbox
+        self._emit("STARTED", sandbox)
+        return sandbox
+
+    async def stop(self, sandbox_id: str) -> None:
+        """Kill its containers and give up its network. A sandbox that is stopped or unknown is no error, as in CRI."""
+        sandbox = self._all.get(sandbox_id)
+        if sandbox is None:
+            return
+        await self._containers.kill_all(sandbox_id)
+        if sandbox.state is SandboxState.READY:
+            self._isolation.stop_sandbox(sandbox)
+            self._not_ready(sandbox)
+
+    async def remove(self, sandbox_id: str) -> None:
+        """Stop it where it runs, remove its containers and forget it."""
+        await self.stop(sandbox_id)
+        sandbox = self._all.get(sandbox_id)
+        if sandbox is None:
+            return
+        for container in self._containers.list(sandbox_id=sandbox_id):
+            await self._containers.remove(container.id)
+        sandbox.remove_files()
+        del self._all[sandbox_id]
+        self._emit("DELETED", sandbox)
+
+    async def process_died(self, pid: int) -> None:
+        """A pause process that somebody killed takes its sandbox down."""
+        for sandbox in list(self._all.values()):
+            if sandbox.pid == pid and sandbox.state is SandboxState.READY:
+                self._not_ready(sandbox)
+                await self._containers.kill_all(sandbox.id)
+
+    def _not_ready(self, sandbox: Sandbox) -> None:
+        sandbox.state, sandbox.pid = SandboxState.NOTREADY, 0
+        self._isolation.give_back_address(sandbox.config.machine, sandbox.ip)
+        self._emit("STOPPED", sandbox)
+
+    def _emit(self, type_: str, sandbox: Sandbox) -> None:
+        self._events.emit(type_, sandbox.id, sandbox.id, sandbox.config.machine)
+
+    def open_socket(self, where: str, family: int, kind: int) -> socket.socket:
+        """In a machine (by name) or a sandbox (by ID)."""
+        if where in self._isolation.machine_configs():
+            return self._isolation.machine_socket(where, family, kind)
+        sandbox = self.get(where)
+        if sandbox.state is not SandboxState.READY:
+            raise RuntimeServiceError("FailedPrecondition", f'sandbox "{where}" is not ready')
+        return self._isolation.sandbox_socket(sandbox, family, kind)

@@ -1,0 +1,86 @@
+"""The runtime service: each of its RPCs is a coroutine `(parameters, descriptors) -> (result, descriptors)`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from kubelab.home import Home
+from kubelab.runtime import wire
+from kubelab.runtime.containers import Containers, Images
+from kubelab.runtime.events import Events
+from kubelab.runtime.isolation import Isolation
+from kubelab.runtime.sandboxes import Sandboxes
+
+Parameters = dict[str, Any]
+Handler = Callable[[Parameters], Any]
+
+
+class RuntimeService:
+    """CRI's RuntimeService over the two halves. `call` answers one RPC; exec and events are in `daemon`, because they
+    keep their connection."""
+
+    def __init__(self, home: Home, isolation: Isolation, images: Images, tried: list[dict[str, Any]]) -> None:
+        self.events = Events()
+        self.containers = Containers(home, isolation, images, self.events)
+        self.sandboxes = Sandboxes(home, isolation, self.containers, self.events)
+        self._isolation = isolation
+        self._tried = tried
+
+    def version(self) -> dict[str, Any]:
+        return {
+            "level": self._isolation.level,
+            "tried": self._tried,
+            "uid_map": self._isolation.uid_map,
+            "limits": self._isolation.limits(),
+            "pid": os.getpid(),
+        }
+
+    async def call(self, method: str, given: Parameters) -> Any:
+        """JSON's types. Raises RuntimeServiceError; KeyError for a method that there is not."""
+        result = self._METHODS[method](self, given)
+        return await result if isinstance(result, Awaitable) else result
+
+    def stop_everything(self) -> Awaitable[Any]:
+        return asyncio.gather(*(self.sandboxes.remove(sandbox.id) for sandbox in self.sandboxes.list()))
+
+    async def _run_pod_sandbox(self, given: Parameters) -> str:
+        return (await self.sandboxes.run(wire.sandbox_config(given["config"]))).id
+
+    async def _create_container(self, given: Parameters) -> dict[str, str]:
+        config = wire.container_config(given["config"])
+        return self.containers.create(self.sandboxes.get(given["sandbox_id"]), config).id
+
+    def _list_sandboxes(self, given: Parameters) -> list[Any]:
+        return [wire.to_wire(each.status()) for each in self.sandboxes.list(given["machine"])]
+
+    def _list_containers(self, given: Parameters) -> list[Any]:
+        found = self.containers.list(given["machine"], given["sandbox_id"])
+        return [wire.to_wire(each.status()) for each in found]
+
+    _METHODS: dict[str, Callable[[RuntimeService, Parameters], Any]] = {
+        "version": lambda self, _: self.version(),
+        "ensure_machine": lambda self, given: self.sandboxes.ensure_machine(wire.machine_config(given["config"])),
+        "remove_machine": lambda self, given: self.sandboxes.remove_machine(given["name"]),
+        "add_address": lambda self, given: self.sandboxes.add_address(given["machine"], given["ip"]),
+        "remove_address": lambda self, given: self.sandboxes.remove_address(given["machine"], given["ip"]),
+        "run_pod_sandbox": _run_pod_sandbox,
+        "stop_pod_sandbox": lambda self, given: self.sandboxes.stop(given["id"]),
+        "remove_pod_sandbox": lambda self, given: self.sandboxes.remove(given["id"]),
+        "pod_sandbox_status": lambda self, given: wire.to_wire(self.sandboxes.get(given["id"]).status()),
+        "list_pod_sandbox": _list_sandboxes,
+        "create_container": _create_container,
+        "start_container": lambda self, given: self.containers.start(given["id"]),
+        "stop_container": lambda self, given: self.containers.stop(given["id"], given["timeout"]),
+        "kill_container": lambda self, given: self.containers.kill(given["id"], given["signum"]),
+        "remove_container": lambda self, given: self.containers.remove(given["id"]),
+        "container_status": lambda self, given: wire.to_wire(self.containers.get(given["id"]).status()),
+        "list_containers": _list_containers,
+        "container_stats": lambda self, given: wire.to_wire(self.containers.stats(given["id"])),
+        "processes": lambda self, given: self.containers.processes(given["id"]),
+        "resize_container_tty": lambda self, given: self.containers.resize_tty(
+            given["id"], given["rows"], given["columns"]
+        ),
+    }
