@@ -128,6 +128,11 @@ class APIClient:
     def from_kubeconfig(cls, path: str | Path, user_agent: str = "kubelab") -> APIClient:
         return cls(kubeconfig.read(path), user_agent=user_agent)
 
+    @property
+    def ca_pem(self) -> str | None:
+        """The certificate authority that this client trusts, in PEM."""
+        return self._config.ca_pem
+
     async def __aenter__(self) -> APIClient:
         self._session = aiohttp.ClientSession(
             headers=self._headers,

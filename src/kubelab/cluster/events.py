@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from kubelab.clock import Clock, RealClock
 from kubelab.cluster.client import APIClient, APIError, NotFound, Unavailable
 from kubelab.cluster.resources import EVENTS
+from kubelab.cluster.times import timestamp
 
 log = logging.getLogger(__name__)
 
@@ -230,11 +231,6 @@ class EventRecorder:
             except NotFound:
                 pass  # its time to live is over: write it anew
         await self._client.create(EVENTS, event)
-
-
-def timestamp(moment: datetime) -> str:
-    """metav1.Time: whole seconds, UTC."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _event_name(name: str, now: datetime) -> str:

@@ -257,3 +257,30 @@ class Informer:
             handler(*objects)
         except Exception:
             log.exception("handler of %s failed", self.resource.plural)
+
+
+class Informers:
+    """One informer a resource, shared by all that ask (client-go's SharedInformerFactory)."""
+
+    def __init__(self, client: APIClient, clock: Clock) -> None:
+        self._client, self._clock = client, clock
+        self._informers: dict[Resource, Informer] = {}
+
+    def of(self, resource: Resource) -> Informer:
+        """The informer of every object of `resource`; it lists and watches after `start()`."""
+        if resource not in self._informers:
+            self._informers[resource] = Informer(self._client, resource, clock=self._clock)
+        return self._informers[resource]
+
+    async def start(self) -> None:
+        """Start those that were asked for and not yet started."""
+        for informer in self._informers.values():
+            await informer.start()
+
+    async def synced(self) -> None:
+        for informer in self._informers.values():
+            await informer.synced()
+
+    async def stop(self) -> None:
+        for informer in self._informers.values():
+            await informer.stop()

@@ -1,0 +1,44 @@
+"""The controllers: each watches objects through the API and writes back what brings the cluster closer to their specs.
+
+Upstream: cmd/kube-controller-manager. One file holds one controller; `controller.py` holds the loop that all run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from kubelab.clock import Clock
+from kubelab.cluster.client import APIClient
+from kubelab.cluster.controllers.config import ControllerConfig
+from kubelab.cluster.controllers.controller import Context, Controller
+from kubelab.cluster.controllers.replicaset import ReplicaSetController
+from kubelab.cluster.controllers.replicationcontroller import ReplicationControllerController
+from kubelab.cluster.controllers.rootca import RootCAPublisher
+from kubelab.cluster.controllers.serviceaccount import ServiceAccountController
+from kubelab.cluster.informer import Informers
+
+BY_KEY: tuple[type[Controller], ...] = (
+    ReplicaSetController,
+    ReplicationControllerController,
+    ServiceAccountController,
+)
+
+
+async def run(client: APIClient, config: dict[str, Any], clock: Clock) -> None:
+    """Run every controller until cancelled.
+
+    `config` is `config/kube-controller-manager.json`. Raises ValueError where it names a setting that is not honoured.
+    """
+    informers = Informers(client, clock)
+    context = Context(client, informers, clock, ControllerConfig.from_dict(config))
+    controllers = [kind(context) for kind in BY_KEY]
+    if client.ca_pem:
+        controllers.append(RootCAPublisher(context, client.ca_pem))
+    await informers.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            for controller in controllers:
+                group.create_task(controller.run(), name=controller.name)
+    finally:
+        await informers.stop()
