@@ -39,7 +39,7 @@ class Launch:
     execute: Callable[[], NoReturn]  # in the first process: become the program
     sweep: Callable[[dict[str, int]], None]  # in the monitor: end what outlived the first process (its namespaces)
     tty: bool = False
-    log_path: str = ""
+    log_path: str | None = None  # where output goes that `stdout` and `stderr` do not take; "" drops it, None leaves it
     stdin: int | None = None  # descriptors given by the caller; None is /dev/null, or the log
     stdout: int | None = None
     stderr: int | None = None
@@ -75,7 +75,7 @@ class Monitor:
         self._terminal = -1
         self._namespaces: dict[str, int] = {}
         self._proc = os.open("/proc", os.O_PATH)  # the host's view; exec's monitor soon sees the container's
-        self._log = LogWriter(launch.log_path)
+        self._log = LogWriter(launch.log_path or "")
 
     def tell(self, descriptors: tuple[int, ...] = (), **message: Any) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -142,7 +142,8 @@ class Monitor:
                     os.waitpid(self._pid, 0)
                     raise process.StartError(message["error"])
                 (self._terminal,) = descriptors
-                self._outputs[self._terminal] = "stdout"
+                if self._launch.log_path is not None:
+                    self._outputs[self._terminal] = "stdout"
 
     def watch(self) -> None:
         """Until the first process has ended and its output is written."""
