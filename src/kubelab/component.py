@@ -1,7 +1,8 @@
 """What every engine process does alike: die with its owner, say when it is ready, stop when told.
 
 A component is `async def run(component)`; `main(run)` is its whole `__main__`. The supervisor starts it, reads one JSON
-line from the descriptor named in `$KUBELAB_READY_FD`, and stops it with SIGTERM.
+line from the descriptor named in `$KUBELAB_READY_FD`, and stops it with SIGTERM. Where `$KUBELAB_GO_FD` is given, the component
+begins when a byte can be read from it: it has then done its imports while what it needs was being started.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def main(run: Callable[[Component], Awaitable[None]]) -> None:
     logging.basicConfig(level=os.environ.get("KUBELAB_LOG", "INFO"), format="%(asctime)s %(levelname).1s %(name)s %(message)s")
     if "KUBELAB_PARENT" in os.environ:
         die_with_parent()
+    _wait_for_go()
 
     async def _run() -> None:
         component = Component()
@@ -67,3 +69,13 @@ def main(run: Callable[[Component], Awaitable[None]]) -> None:
         await run(component)
 
     asyncio.run(_run())
+
+
+def _wait_for_go() -> None:
+    """Block until the supervisor says that what this component needs is ready; end where the supervisor is gone."""
+    fd = os.environ.pop("KUBELAB_GO_FD", None)
+    if fd is None:
+        return
+    with os.fdopen(int(fd), "rb") as pipe:
+        if not pipe.read(1):
+            sys.exit(1)

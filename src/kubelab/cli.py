@@ -1,0 +1,159 @@
+"""The `kubelab` command: starts, shows and stops the engines. It loads nothing that it does not need at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from kubelab.home import Home
+from kubelab.lifecycle import LifecycleError, ask, down, locked, running, up
+from kubelab.settings.profiles import DEFAULT, PROFILES
+
+NOT_RUNNING = 3  # exit code of `kubelab status` without engines, as systemctl's
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = _parser().parse_args(argv)
+    try:
+        code = arguments.run(arguments, Home.from_environment())
+    except LifecycleError as error:
+        print(f"kubelab: {error}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kubelab", description="Runs the course's engines: a Docker Engine and a Kubernetes, for you alone."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    profiles = f"timings: {', '.join(PROFILES)} (a first start: {DEFAULT})"
+    command("up", _up, "Start the engines; return when they are ready.").add_argument(
+        "--profile", choices=list(PROFILES), help=profiles
+    )
+    command("down", _down, "Stop the engines. What they stored stays.")
+    status = command("status", _status, "Show what runs.")
+    status.add_argument("--json", action="store_true", help="for programs")
+    doctor = command("doctor", _doctor, "Say what is in force, what was tried, what failed, and what to do about it.")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    reset = command("reset", _reset, "Stop the engines and remove everything that they stored.")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+    command("env", _env, 'Print what a shell needs for kubectl and docker: eval "$(kubelab env)".')
+    node = command("node", _node, "Lose a node, as if its power had failed, or boot it again.")
+    node.add_argument("action", choices=["stop", "start"])
+    node.add_argument("name", metavar="NAME", help="node-1 or node-2")
+    restart = command("restart", _restart, "Restart one component.")
+    restart.add_argument("name", metavar="COMPONENT")
+    logs = command("logs", _logs, "Print a component's log.")
+    logs.add_argument("name", metavar="COMPONENT", help="runtime, control-plane, engine, node-1, node-2, supervisor")
+    lab = command("lab", _lab, "Start the engines and JupyterLab at the course's first page.")
+    lab.add_argument("--port", type=int, help="JupyterLab's port")
+    lab.add_argument("options", nargs="*", metavar="-- OPTION", help="further options, for JupyterLab")
+    return parser
+
+
+def _up(arguments: argparse.Namespace, home: Home) -> int:
+    status = up(home, arguments.profile)
+    print(f"engines are up: profile {status['profile']}, runtime level {status['level']}, API {status['server']}")
+    print('for kubectl and docker in this shell: eval "$(kubelab env)"')
+    return 0
+
+
+def _down(_: argparse.Namespace, home: Home) -> int:
+    print("engines are down" if down(home) else "engines were not running")
+    return 0
+
+
+def _status(arguments: argparse.Namespace, home: Home) -> int:
+    status = running(home)
+    if arguments.json:
+        print(json.dumps(status or {"running": False, "home": str(home.path)}))
+    elif status is None:
+        print("engines are not running; start them with `kubelab up`")
+    else:
+        print(f"profile {status['profile']} · runtime level {status['level']} · API {status['server']} · {home.path}")
+        for each in status["components"]:
+            note = f"  {each['last_error'].splitlines()[0]}" if each["last_error"] else ""
+            print(
+                f"{each['name']:14} {each['state']:9} pid {each['pid'] or '-':<8} restarts {each['restarts']}"
+                f"  up {each['uptime_seconds']:.0f} s{note}"
+            )
+    return 0 if status else NOT_RUNNING
+
+
+def _doctor(arguments: argparse.Namespace, home: Home) -> int:
+    from kubelab.doctor import main as examine
+
+    return examine(home, as_json=arguments.json)
+
+
+def _reset(arguments: argparse.Namespace, home: Home) -> int:
+    if not home.path.exists():
+        print(f"nothing to remove at {home.path}")
+        return 0
+    if not arguments.yes and not _confirmed(home.path):
+        return 1
+    down(home)
+    with locked(home):
+        shutil.rmtree(home.path)
+    print(f"removed {home.path}")
+    return 0
+
+
+def _confirmed(path: Path) -> bool:
+    if not sys.stdin.isatty():
+        raise LifecycleError(f"reset removes {path}: objects, images, certificates. Next: say --yes.")
+    return input(f"Remove {path}, with all objects, images and certificates? [y/N] ").strip().lower() == "y"
+
+
+def _env(_: argparse.Namespace, home: Home) -> int:
+    variables = {
+        "KUBECONFIG": str(home.kubeconfig),
+        "DOCKER_HOST": f"unix://{home.docker_socket}",
+    }
+    print("export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items()))
+    return 0
+
+
+def _node(arguments: argparse.Namespace, home: Home) -> int:
+    ask(home, f"node-{arguments.action}", arguments.name)
+    print(f"{arguments.name} is {'lost' if arguments.action == 'stop' else 'back'}")
+    return 0
+
+
+def _restart(arguments: argparse.Namespace, home: Home) -> int:
+    ask(home, "restart", arguments.name)
+    print(f"{arguments.name} is restarted")
+    return 0
+
+
+def _logs(arguments: argparse.Namespace, home: Home) -> int:
+    path = home.log / f"{arguments.name}.log"
+    if not path.exists():
+        there = ", ".join(sorted(each.stem for each in home.log.glob("*.log"))) or "none yet"
+        raise LifecycleError(f"no log of {arguments.name!r}; there are: {there}")
+    with path.open("rb") as log:
+        shutil.copyfileobj(log, sys.stdout.buffer)
+    return 0
+
+
+def _lab(arguments: argparse.Namespace, home: Home) -> int:
+    from kubelab.desk import open_lab
+
+    return open_lab(home, arguments.port, arguments.options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""Starts the engines as parallel as their needs allow, restarts what crashes, stops all, loses a node on request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubelab.home import Home
+from kubelab.settings import files
+from kubelab.settings.profiles import PROFILES
+
+from .child import Child, StartError, describe
+from .units import CONTROL_PLANE, ENGINE, RUNTIME, restarted_by_profile, units
+
+START_TIMEOUT = 60.0  # seconds until a component is ready
+BASE_IMAGE_TIMEOUT = 120.0
+BACKOFF, BACKOFF_CAP = 0.5, 30.0  # seconds before the first restart, doubling to the cap
+CALM = 60.0  # seconds of running after which the back-off starts again
+log = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """A request that cannot be done; the message says why and what to do."""
+
+
+@dataclass
+class Kept:
+    """A unit that is kept running. `state`: starting | ready | backoff | stopped | lost."""
+
+    child: Child
+    state: str = "starting"
+    restarts: int = 0
+    delay: float = BACKOFF
+    last_error: str = ""
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Supervisor:
+    def __init__(self, home: Home, profile: str) -> None:
+        self.home, self.profile = home, profile
+        self.settings: files.Settings | None = None
+        self.started_at = time.time()
+        self.kept = {name: Kept(Child(unit, home)) for name, unit in units().items()}
+
+    @property
+    def level(self) -> str:
+        return (self.kept[RUNTIME].child.facts or {}).get("level", "")
+
+    async def start(self) -> None:
+        """Start everything. StartError, with all stopped again, where something does not come up."""
+        image = asyncio.create_task(self._base_image())
+        try:
+            for kept in self.kept.values():
+                await kept.child.spawn()
+            async with asyncio.TaskGroup() as group:
+                for kept in self.kept.values():
+                    group.create_task(self._bring_up(kept))
+                if not (self.home.images / "base.json").exists():
+                    group.create_task(_finish(image))
+        except* StartError as errors:
+            image.cancel()
+            await self.stop()
+            raise errors.exceptions[0] from None
+        for kept in self.kept.values():
+            kept.task = asyncio.create_task(self._keep(kept))
+
+    async def stop(self) -> None:
+        """Stop everything, the runtime last: it ends the containers."""
+        for kept in self.kept.values():
+            if kept.task is not None:
+                kept.task.cancel()
+            kept.state = "stopped"
+        others = [kept.child for name, kept in self.kept.items() if name != RUNTIME]
+        await asyncio.gather(*(child.stop() for child in others))
+        await self.kept[RUNTIME].child.stop()
+
+    async def restart(self, name: str) -> None:
+        """End a component and start it again, as after a change of its settings."""
+        kept = self._find(name)
+        await self._halt(kept, "starting")
+        await self._start_again(kept)
+
+    async def stop_node(self, name: str) -> None:
+        """The machine is lost: its agent gets no chance to say goodbye, and whatever ran there is gone."""
+        kept = self._node(name)
+        if kept.state == "lost":
+            return
+        await self._halt(kept, "lost", gently=False)
+        from kubelab.runtime.client import RuntimeClient
+
+        async with RuntimeClient(self.home.runtime_socket) as runtime:
+            await runtime.remove_machine(name)
+
+    async def start_node(self, name: str) -> None:
+        """Boot the machine again. Nothing of what ran on it is there."""
+        kept = self._node(name)
+        if kept.state == "lost":
+            await self._start_again(kept)
+
+    async def set_profile(self, name: str) -> None:
+        """Rewrite the settings and restart what reads them; containers go on."""
+        if name not in PROFILES:
+            raise Refused(f"no profile {name!r}; there are: {', '.join(PROFILES)}")
+        if name == self.profile:
+            return
+        self.profile = name
+        self._write_settings()
+        for each in restarted_by_profile():
+            if self.kept[each].state != "lost":
+                await self.restart(each)
+
+    def status(self) -> dict[str, Any]:
+        """Everything that `kubelab status --json` shows."""
+        components = [
+            {
+                "name": name,
+                "state": kept.state,
+                "pid": kept.child.pid,
+                "restarts": kept.restarts,
+                "uptime_seconds": round(time.time() - kept.child.started_at, 1) if kept.child.pid else 0,
+                "log": str(kept.child.log),
+                "facts": kept.child.facts or {},
+                "last_error": kept.last_error,
+            }
+            for name, kept in self.kept.items()
+        ]
+        return {
+            "running": True,
+            "home": str(self.home.path),
+            "profile": self.profile,
+            "level": self.level,
+            "server": self.settings.server if self.settings else "",
+            "components": components,
+        }
+
+    # -- starting
+
+    async def _bring_up(self, kept: Kept) -> None:
+        """Wait for its needs, let it begin, wait until it serves."""
+        for need in kept.child.unit.needs:
+            await self.kept[need].ready.wait()
+        kept.child.begin()
+        await kept.child.wait_ready(START_TIMEOUT)
+        if kept.child.unit.name == RUNTIME and self.settings is None:
+            self._write_settings()
+        kept.state = "ready"
+        kept.ready.set()
+        log.info("%s is ready: %s", kept.child.unit.name, kept.child.facts)
+
+    def _write_settings(self) -> None:
+        ports = self.settings.ports if self.settings else None
+        self.settings = files.write(self.home, self.level, self.profile, ports)
+
+    async def _base_image(self) -> None:
+        """Make `kubelab/python`, or see that it is still made from this interpreter."""
+        path = self.home.log / "base-image.log"
+        with path.open("ab") as out:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "kubelab.images.base", stdout=out, stderr=out, stdin=asyncio.subprocess.DEVNULL
+            )
+        try:
+            code = await asyncio.wait_for(process.wait(), BASE_IMAGE_TIMEOUT)
+        except (TimeoutError, asyncio.CancelledError):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            raise
+        if code:
+            raise StartError(f"the base image could not be made ({describe(code)}). Its log: {path}")
+
+    # -- keeping
+
+    async def _keep(self, kept: Kept) -> None:
+        """Restart a component whenever it ends, later each time."""
+        while True:
+            code = await kept.child.wait()
+            kept.state, kept.last_error = "backoff", f"ended with {describe(code)}"
+            kept.ready.clear()
+            if time.time() - kept.child.started_at > CALM:
+                kept.delay = BACKOFF
+            log.warning("%s %s; back in %.1f s", kept.child.unit.name, kept.last_error, kept.delay)
+            await asyncio.sleep(kept.delay)
+            kept.delay = min(2 * kept.delay, BACKOFF_CAP)
+            kept.restarts += 1
+            try:
+                await self._begin_again(kept)
+            except StartError as error:
+                kept.last_error = str(error)
+                await kept.child.kill()
+                continue
+            await self._restart_parts_of(kept.child.unit.name)
+
+    async def _begin_again(self, kept: Kept) -> None:
+        kept.state = "starting"
+        await kept.child.spawn()
+        await self._bring_up(kept)
+
+    async def _restart_parts_of(self, name: str) -> None:
+        """What stood on a component that has died (the kubelets on the runtime) starts afresh on the new one."""
+        parts = [kept for kept in self.kept.values() if name in kept.child.unit.part_of and kept.state == "ready"]
+        for part in parts:
+            await self.restart(part.child.unit.name)
+
+    async def _halt(self, kept: Kept, state: str, *, gently: bool = True) -> None:
+        if kept.task is not None:
+            kept.task.cancel()
+        kept.state = state
+        kept.ready.clear()
+        await (kept.child.stop() if gently else kept.child.kill())
+
+    async def _start_again(self, kept: Kept) -> None:
+        kept.delay = BACKOFF
+        try:
+            await self._begin_again(kept)
+        except StartError as error:
+            kept.last_error = str(error)
+            raise
+        finally:
+            kept.task = asyncio.create_task(self._keep(kept))
+
+    def _find(self, name: str) -> Kept:
+        if name not in self.kept:
+            raise Refused(f"no component {name!r}; there are: {', '.join(self.kept)}")
+        return self.kept[name]
+
+    def _node(self, name: str) -> Kept:
+        if name in (RUNTIME, CONTROL_PLANE, ENGINE) or name not in self.kept:
+            raise Refused(f"no node {name!r}; there are: {', '.join(files.NODES)}")
+        return self.kept[name]
+
+
+async def _finish(task: asyncio.Task[None]) -> None:
+    await task
