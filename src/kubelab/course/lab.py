@@ -1,0 +1,167 @@
+"""The lab of one chapter: its clients, its namespace, and short ways to say what the chapters say often.
+
+Everything here can be done with the `kubernetes` and `docker` clients alone, which the lab hands out as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import docker
+from kubernetes import client
+from kubernetes.client.rest import ApiException
+
+from . import api, faults, images, manifest, tables, waiting
+from . import pods as podstatus
+from .engines import Engines
+from .errors import LabError
+from .nodes import Nodes
+
+LISTS = {
+    "pod": ("core", "list_namespaced_pod"),
+    "replicationcontroller": ("core", "list_namespaced_replication_controller"),
+    "replicaset": ("apps", "list_namespaced_replica_set"),
+    "deployment": ("apps", "list_namespaced_deployment"),
+}
+
+
+class Lab:
+    """What a notebook holds.
+
+    chapter: "04" · namespace: "kubelab-04" · k8s: kubernetes.client.ApiClient · core, apps: its CoreV1Api and
+    AppsV1Api · docker: docker.DockerClient · nodes: Nodes · root: the course's folder, with apps/ and manifests/ in it.
+    """
+
+    def __init__(self, chapter: str, engines: Engines, k8s: client.ApiClient, root: Path) -> None:
+        self.chapter, self.engines, self.k8s, self.root = chapter, engines, k8s, root
+        self.namespace = f"kubelab-{chapter}"
+        self.core, self.apps = client.CoreV1Api(k8s), client.AppsV1Api(k8s)
+        self.nodes = Nodes(self.core, engines.embedded)
+
+    def __repr__(self) -> str:
+        return f"Lab of chapter {self.chapter}, namespace {self.namespace}"
+
+    @cached_property
+    def docker(self) -> docker.DockerClient:
+        """The Docker Engine. LabError where none answers."""
+        return images.connect(self.engines.docker_host)
+
+    @property
+    def manifests(self) -> Path:
+        """The chapter's folder below manifests/."""
+        return next(iter(sorted((self.root / "manifests").glob(f"{self.chapter}_*"))), self.root / "manifests")
+
+    def apply(self, source: str | Path | dict[str, Any] | list[dict[str, Any]]) -> None:
+        """Create or update what a manifest describes: a file of the chapter, YAML text, or dicts. LabError: refused."""
+        if isinstance(source, (str, Path)) and "\n" not in str(source):
+            print(f"$ kubectl -n {self.namespace} apply -f {(self.manifests / source).relative_to(self.root)}")
+        for document in manifest.read(source, self.manifests):
+            print(manifest.apply(self.k8s, self.namespace, document))
+
+    def request(
+        self, target: str, path: str = "/", method: str = "GET", body: Any = None, timeout: float = 5
+    ) -> api.Answer:
+        """An HTTP request to "pod/NAME" or "service/NAME" by way of the API server. TimeoutError after `timeout` s."""
+        return api.request(self.k8s, method, api.proxy_path(self.namespace, target, path), body, timeout)
+
+    def press(self, fault: str, pod: str, feature: str = "") -> None:
+        """Cause a failure in a pod: crash, deadlock, error, slow, leak, recover, delete. LabError: it was not taken."""
+        print(faults.cause(self, fault, pod, feature))
+
+    def objects(self, kind: str = "pod", selector: str = "") -> list[dict[str, Any]]:
+        """The namespace's objects of a kind, dicts like in YAML, sorted by name. `selector` as in `kubectl get -l`."""
+        answer = self._lister(kind)(self.namespace, label_selector=selector, _preload_content=False)
+        return sorted(json.loads(answer.data)["items"], key=podstatus.name)
+
+    def read(self, target: str) -> dict[str, Any]:
+        """One object, "pod/NAME" or "deployment/NAME", as a dict like in YAML. LabError: it is not there."""
+        kind, _, name = target.partition("/")
+        for found in self.objects(kind):
+            if found["metadata"]["name"] == name:
+                return found
+        raise LabError(f"there is no {target} in {self.namespace}.")
+
+    def pods(self, selector: str = "", labels: Sequence[str] = (), nodes: bool = False) -> tables.Table:
+        """A table of the pods, as `kubectl get pods` shows them, without their ages."""
+        command = f"kubectl -n {self.namespace} get pods"
+        command += f" -l '{selector}'" if selector else ""
+        command += f" -L {','.join(labels)}" if labels else ""
+        command += " -o wide" if nodes else ""
+        return tables.pod_table(self.objects("pod", selector), command, labels, nodes)
+
+    def events(self, target: str = "") -> tables.Table:
+        """What was recorded about one object, "pod/NAME", or about all: each different event once, in order."""
+        kind, _, name = target.partition("/")
+        fields = f"involvedObject.name={name}" if target else ""
+        answer = self.core.list_namespaced_event(self.namespace, field_selector=fields, _preload_content=False)
+        events = [
+            e for e in json.loads(answer.data)["items"] if not target or e["involvedObject"]["kind"].lower() == kind
+        ]
+        command = f"kubectl -n {self.namespace} events" + (f" --for {target}" if target else "")
+        return tables.event_table(events, command, objects=not target)
+
+    def wait_for(
+        self,
+        target: str,
+        condition: str | Callable[..., bool] = "Ready",
+        *,
+        restarts: int | None = None,
+        selector: str = "",
+        what: str = "",
+        timeout: float = 30,
+    ) -> None:
+        """Watch until something is true; NotInTime after `timeout` seconds, with what it was like then.
+
+        target "pod/NAME", "deployment/NAME", …: `condition` is one of its conditions, or "complete" (all copies are of
+        the newest template and available), "deleted", or a function of the object. `restarts=N`: restarted N times and
+        running.
+        target "pods": `condition` is a function of the list of pods that `selector` matches, put in words by `what`.
+        """
+        kind, _, name = target.partition("/")
+        test, words = _condition(condition, restarts, name)
+        waiting.until(
+            self._lister(kind.removesuffix("s") if not name else kind),
+            self.namespace,
+            condition=test,
+            what=f"{target} {what or words}",
+            timeout=timeout,
+            **({"field_selector": f"metadata.name={name}"} if name else {"label_selector": selector}),
+        )
+        print(f"{target}: {what or words}")
+
+    def _lister(self, kind: str) -> Callable[..., Any]:
+        if kind not in LISTS:
+            raise LabError(f"{kind!r} is not a kind that the lab lists; those are {', '.join(LISTS)}.")
+        owner, method = LISTS[kind]
+        return getattr(getattr(self, owner), method)
+
+    def patch(self, target: str, change: dict[str, Any]) -> None:
+        """Merge a change into an object, "pod/NAME" or "replicaset/NAME". LabError: refused."""
+        kind, _, name = target.partition("/")
+        owner, method = LISTS[kind]
+        try:
+            getattr(getattr(self, owner), method.replace("list_", "patch_"))(name, self.namespace, change)
+        except ApiException as error:
+            raise LabError(f"{target} was not changed: {manifest.message(error)}") from error
+
+
+def _condition(condition: str | Callable[..., bool], restarts: int | None, name: str) -> tuple[waiting.Condition, str]:
+    """The test of a list of objects that the words stand for, and the words."""
+    if restarts is not None:
+        return (
+            lambda found: bool(found) and waiting.restarted(found[0], restarts),
+            f"restarted {restarts} times, running",
+        )
+    if condition == "deleted":
+        return lambda found: not found, "deleted"
+    if condition == "complete":
+        return lambda found: bool(found) and waiting.up_to_date(found[0]), "complete"
+    if isinstance(condition, str):
+        return lambda found: bool(found) and waiting.has_condition(found[0], condition), condition
+    if name:
+        return lambda found: bool(found) and condition(found[0]), "as it should be"
+    return condition, "as they should be"

@@ -1,0 +1,87 @@
+"""Look at a set of objects as it changes: list once, then watch, with a deadline.
+
+The objects are plain dicts, as in YAML. It is client-go's reflector in small: after a gap (410 Gone) it lists again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import urllib3
+from kubernetes import watch
+from kubernetes.client.rest import ApiException
+
+Object = dict[str, Any]
+Snapshot = dict[str, Object]  # by name
+READ_TIMEOUT = 5  # seconds after which a watch is opened anew, so that a stop is noticed
+
+
+def snapshots(
+    list_function: Callable[..., Any],
+    *arguments: Any,
+    stop: threading.Event,
+    deadline: float | None = None,
+    **options: Any,
+) -> Iterator[Snapshot]:
+    """The objects by name: at once, and again after each change, until `stop` is set or `deadline` (monotonic) is past.
+
+    After READ_TIMEOUT seconds without a change the same snapshot comes again. `list_function` is a method of the
+    `kubernetes` client such as `CoreV1Api.list_namespaced_pod`; ApiException and urllib3's errors are the caller's.
+    """
+    while not _over(stop, deadline):
+        listed = json.loads(list_function(*arguments, **options, _preload_content=False).data)
+        objects = {item["metadata"]["name"]: item for item in listed["items"]}
+        version = listed["metadata"]["resourceVersion"]
+        yield dict(objects)
+        try:
+            while not _over(stop, deadline):
+                for event in _events(list_function, arguments, options, version, deadline):
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] == "BOOKMARK":
+                        continue
+                    _take(objects, event)
+                    yield dict(objects)
+                    if _over(stop, deadline):
+                        return
+                yield dict(objects)
+                stop.wait(0.1)  # a server that ends watches at once is not asked without pause
+        except ApiException as error:
+            if error.status != 410:
+                raise
+
+
+def _over(stop: threading.Event, deadline: float | None) -> bool:
+    return stop.is_set() or (deadline is not None and time.monotonic() >= deadline)
+
+
+def _events(
+    list_function: Callable[..., Any], arguments: tuple, options: dict[str, Any], version: str, deadline: float | None
+) -> Iterator[dict[str, Any]]:
+    """The events of one watch request. It ends when the server or the time says so."""
+    seconds = READ_TIMEOUT if deadline is None else min(READ_TIMEOUT, max(0.1, deadline - time.monotonic()))
+    watcher = watch.Watch(return_type="object")
+    try:
+        yield from watcher.stream(
+            list_function,
+            *arguments,
+            **options,
+            resource_version=version,
+            timeout_seconds=max(1, round(seconds)),
+            _request_timeout=(3.0, seconds + 0.5 if deadline is None else seconds),
+        )
+    except urllib3.exceptions.ReadTimeoutError:
+        return  # nothing happened in that time
+    finally:
+        watcher.stop()
+
+
+def _take(objects: Snapshot, event: dict[str, Any]) -> None:
+    name = event["object"]["metadata"]["name"]
+    if event["type"] == "DELETED":
+        objects.pop(name, None)
+    else:
+        objects[name] = event["object"]

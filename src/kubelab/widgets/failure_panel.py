@@ -1,0 +1,177 @@
+"""The failure panel: pick a pod, press a failure, and see pods, requests and events move.
+
+A button does what `panel.press("deadlock", "with-probe")` does, and shows the Python and the kubectl command that do it
+without the panel. `panel.text()` is the picture in words.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from kubelab.course import pods as podstatus
+from kubelab.course.errors import LabError
+from kubelab.course.faults import FAULTS, cause
+from kubelab.course.lab import Lab
+from kubelab.course.tables import first_seen
+
+from .feed import Feed, View
+
+HERE = Path(__file__).parent
+EVENTS_SHOWN = 8
+SHAPES = {"ready": "●", "running": "◐", "waiting": "○", "failed": "✕", "leaving": "▽"}
+
+
+class FailurePanel(anywidget.AnyWidget):
+    """lab: the chapter's lab · selector: which pods to show, as in `kubectl get -l` · feature: of the shop, whose
+    faults are those of one feature, "" for others · failures: names of `kubelab.course.faults.FAULTS`, in the order of
+    the buttons. `close()` stops its background threads; the kernel's end does so too."""
+
+    _esm = HERE / "failure_panel.js"
+    _css = HERE / "failure_panel.css"
+
+    namespace = traitlets.Unicode().tag(sync=True)
+    failures = traitlets.List().tag(
+        sync=True
+    )  # {"name", "label", "effect", "python", "kubectl"}; POD stands for the pod
+    pods = traitlets.List().tag(sync=True)  # {"name", "state", "shape", "status", "ready", "restarts", "node", "last"}
+    events = traitlets.List().tag(sync=True)  # {"reason", "about", "message", "warning"}, newest first
+    answers = traitlets.List().tag(sync=True)  # true for each request that was answered, oldest first
+    chosen = traitlets.Unicode().tag(sync=True)  # the pod that failures and requests go to
+    said = traitlets.Unicode().tag(sync=True)  # the newest thing worth announcing
+    trouble = traitlets.Unicode().tag(sync=True)  # why the picture stands still; "" while it is live
+
+    def __init__(
+        self,
+        lab: Lab,
+        selector: str = "",
+        feature: str = "",
+        failures: tuple[str, ...] = ("crash", "deadlock", "error", "slow", "leak", "recover", "delete"),
+    ) -> None:
+        self.lab, self.feature = lab, feature
+        offered = [FAULTS[name] for name in failures]
+        super().__init__(
+            namespace=lab.namespace,
+            failures=[
+                {
+                    "name": fault.name,
+                    "label": fault.label,
+                    "effect": fault.effect,
+                    "python": fault.python("POD", feature),
+                    "kubectl": fault.kubectl(lab.namespace, "POD", feature),
+                }
+                for fault in offered
+            ],
+        )
+        self.on_msg(self._pressed)
+        self.observe(lambda change: self._feed.ask(change.new), "chosen")
+        self._feed = Feed(lab.engines.api_client(), lab.namespace, selector, self._show)
+        self._feed.start()
+
+    def press(self, failure: str, pod: str = "") -> None:
+        """Cause a failure, in the chosen pod unless another is named. LabError: it was not taken."""
+        if pod:
+            self.chosen = pod
+        if not self.chosen:
+            raise LabError("no pod is chosen. Next: name one, `panel.press('crash', 'NAME')`.")
+        self.said = cause(self.lab, failure, self.chosen, self.feature)
+
+    def _pressed(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        try:
+            self.press(content.get("press", ""), content.get("pod", ""))
+        except LabError as error:
+            self.said = str(error)
+
+    def _show(self, view: View) -> None:
+        """Called by the feed, from its thread: set traits, nothing else."""
+        rows = [pod_row(view.pods[name]) for name in sorted(view.pods)]
+        news = announcement(self.pods, rows)
+        with self.hold_sync():
+            self.pods, self.events = rows, event_rows(list(view.events.values()), set(view.pods))
+            self.answers, self.trouble = list(view.answers), view.trouble
+            if news:
+                self.said = news
+            if rows and self.chosen not in view.pods:
+                self.chosen = rows[0]["name"]
+
+    def text(self) -> str:
+        """The picture in words: one line a pod, one for the requests, and what is wrong if something is."""
+        lines = [f"Failure panel of {self.namespace}" + (f": {self.trouble}" if self.trouble else "")]
+        for row in self.pods:
+            mark = ">" if row["name"] == self.chosen else " "
+            lines.append(
+                f"{mark} {row['shape']} {row['name']} {row['status']}, ready {row['ready']}, restarts {row['restarts']}"
+            )
+        answered = sum(self.answers)
+        lines.append(
+            f"  requests to {self.chosen or 'no pod'}: {answered} answered, {len(self.answers) - answered} not"
+        )
+        return "\n".join(lines)
+
+    def close(self) -> None:
+        self._feed.close()
+        super().close()
+
+    def __repr__(self) -> str:
+        """What a saved notebook shows where the widget cannot run: the same in every run."""
+        return f"Failure panel of {self.namespace}: run the cell to use it; `panel.text()` says the same in words."
+
+
+def pod_row(pod: podstatus.Pod) -> dict[str, Any]:
+    """What the panel shows of a pod: its state by shape and by word."""
+    state = _state(pod)
+    return {
+        "name": podstatus.name(pod),
+        "state": state,
+        "shape": SHAPES[state],
+        "status": podstatus.status(pod),
+        "ready": podstatus.ready_containers(pod),
+        "restarts": podstatus.restarts(pod),
+        "node": podstatus.node(pod),
+        "last": podstatus.last_exit(pod),
+    }
+
+
+def _state(pod: podstatus.Pod) -> str:
+    if podstatus.is_terminating(pod):
+        return "leaving"
+    status = podstatus.status(pod)
+    if status in ("Running", "Completed", "Succeeded"):
+        return "ready" if podstatus.is_ready(pod) else "running"
+    return "waiting" if status in ("Pending", "ContainerCreating", "PodInitializing") else "failed"
+
+
+def announcement(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> str:
+    """What a listener should hear of a change: restarts and new states, "" where there is nothing to say."""
+    known = {row["name"]: row for row in before}
+    news = []
+    for row in after:
+        old = known.pop(row["name"], None)
+        if old is None:
+            news += [f"{row['name']} is new"] if before else []
+        elif row["restarts"] > old["restarts"]:
+            news.append(f"{row['name']} was restarted, {row['restarts']} in all: {row['last']}".removesuffix(": "))
+        elif row["status"] != old["status"]:
+            news.append(f"{row['name']}: {row['status']}")
+    news += [f"{name} is gone" for name in known]
+    return "; ".join(news)
+
+
+def event_rows(events: list[dict[str, Any]], pods: set[str]) -> list[dict[str, Any]]:
+    """The newest events about the shown pods and their owners, newest first."""
+    newest = sorted(events, key=lambda event: event.get("lastTimestamp") or first_seen(event), reverse=True)
+    rows = [
+        {
+            "reason": event["reason"],
+            "about": event["involvedObject"].get("name", ""),
+            "message": event.get("message", ""),
+            "count": event.get("count") or 1,
+            "warning": event.get("type") == "Warning",
+        }
+        for event in newest
+        if event["involvedObject"]["kind"] != "Pod" or event["involvedObject"]["name"] in pods
+    ]
+    return rows[:EVENTS_SHOWN]
