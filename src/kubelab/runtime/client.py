@@ -17,6 +17,7 @@ from kubelab.runtime.api import (
     ContainerStats,
     ContainerStatus,
     ExecResult,
+    Level,
     MachineConfig,
     PodSandboxConfig,
     PodSandboxStatus,
@@ -167,22 +168,34 @@ class RuntimeClient:
     # -- the network
 
     async def open_socket(
-        self, where: str, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM
+        self,
+        where: str,
+        family: int = socket.AF_INET,
+        type: int = socket.SOCK_STREAM,
     ) -> socket.socket:
         """A new, non-blocking socket that lives in a machine's (by name) or sandbox's (by ID) network."""
-        call = self._call_with_descriptors("open_socket", where=where, family=int(family), type=int(type))
-        made = socket.socket(family, type, fileno=(await call)[1][0])
+        return (await self._socket(where, family, type))[0]
+
+    async def _socket(self, where: str, family: int, kind: int) -> tuple[socket.socket, dict[str, str]]:
+        """Also the addresses that stand for that network itself, because at the level process pods share the host's."""
+        call = self._call_with_descriptors("open_socket", where=where, family=int(family), type=int(kind))
+        localhost, (descriptor,) = await call
+        made = socket.socket(family, kind, fileno=descriptor)
         made.setblocking(False)
-        return made
+        return made, {
+            "localhost": localhost["loopback"],
+            "127.0.0.1": localhost["loopback"],
+            "0.0.0.0": localhost["any"],
+        }
 
     async def dial(
         self, where: str, host: str, port: int, timeout: float
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect from inside a network. Raises OSError as connect(2) does, TimeoutError after `timeout` seconds."""
-        made = await self.open_socket(where)
+        made, addresses = await self._socket(where, socket.AF_INET, socket.SOCK_STREAM)
         try:
             async with asyncio.timeout(timeout):
-                await asyncio.get_running_loop().sock_connect(made, (host, port))
+                await asyncio.get_running_loop().sock_connect(made, (addresses.get(host, host), port))
             return await asyncio.open_connection(sock=made)
         except BaseException:
             made.close()
@@ -190,10 +203,10 @@ class RuntimeClient:
 
     async def listen(self, where: str, host: str, port: int) -> socket.socket:
         """A bound, listening socket inside a network. Raises OSError as bind(2) does."""
-        made = await self.open_socket(where)
+        made, addresses = await self._socket(where, socket.AF_INET, socket.SOCK_STREAM)
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind((host, port))
+            made.bind((addresses.get(host, host), port))
             made.listen(128)
         except BaseException:
             made.close()
@@ -211,7 +224,11 @@ class RuntimeClient:
         raise RuntimeServiceError("Unavailable", f"the runtime at {self._path} went away")
 
     def writable_layer(self, container_id: str) -> Path:
-        """overlayfs' upper folder."""
+        """overlayfs' upper folder; at the level process what one would hold, found by comparing just now."""
+        if self._level == Level.PROCESS:
+            from kubelab.runtime.rootcopy import changes
+
+            return changes(self._folder(container_id))
         return self._folder(container_id) / "upper"
 
     def root(self, container_id: str) -> Path:

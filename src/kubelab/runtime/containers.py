@@ -118,6 +118,9 @@ class Containers:
     def _exited(self, container: Container, exit_: Exit) -> None:
         container.close_stdin()
         container.exited(exit_)
+        for supervised in container.execs:
+            supervised.signal(signal.SIGKILL)
+        self._isolation.clean_up(container.id)
         self._watch.discard(container)
         self._emit("STOPPED", container)
 
@@ -214,7 +217,9 @@ class Containers:
         if not program.argv:
             raise RuntimeServiceError("InvalidArgument", "no command to execute: argv is empty")
         try:
-            supervised = await Supervised.start(self._isolation.exec_launch(first, program, stdio))
+            supervised = await Supervised.start(
+                self._isolation.exec_launch(container.folder, first, container.sandbox, program, stdio)
+            )
         except (StartError, OSError) as error:
             raise RuntimeServiceError("Unknown", EXEC_PREFIX + f"{error}: unknown") from None
         container.execs.add(supervised)

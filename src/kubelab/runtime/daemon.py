@@ -31,8 +31,8 @@ async def run(component: Component) -> None:
     """The component `runtime`."""
     home = Home.from_environment().ensure()
     _raise_descriptor_limit()
-    isolation, tried = levels.choose(home)
     _empty(home)
+    isolation, tried = levels.choose(home)
     isolation.start()
     if "KUBELAB_PARENT" in os.environ:
         die_with_parent()  # once more: a change of credentials, as entering a user namespace is, may undo it
@@ -121,8 +121,9 @@ class Server:
             await channel.send({"result": await self._service.call(method, given)})
 
     async def _open_socket(self, channel: Channel, given: Message, _: list[int]) -> None:
-        with self._service.sandboxes.open_socket(given["where"], given["family"], given["type"]) as made:
-            await channel.send({"result": None}, [made.fileno()])
+        made, localhost = self._service.sandboxes.open_socket(given["where"], given["family"], given["type"])
+        with made:
+            await channel.send({"result": localhost._asdict()}, [made.fileno()])
 
     async def _attach(self, channel: Channel, given: Message, _: list[int]) -> None:
         descriptor = self._service.containers.attach_stdin(given["id"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kubelab.runtime.api import ContainerConfig, Level, MachineConfig
 from kubelab.runtime.monitor import Launch
@@ -12,6 +12,15 @@ from kubelab.runtime.process import Process
 from kubelab.runtime.sandbox import Sandbox
 from kubelab.runtime.supervised import Supervised
 
+
+class Localhost(NamedTuple):
+    """The addresses in a network that stand for itself: to connect to, and to listen on for everybody."""
+
+    loopback: str
+    any: str
+
+
+OWN_NETWORK = Localhost("127.0.0.1", "0.0.0.0")
 Stdio = tuple[int | None, int | None, int | None]  # descriptors of stdin, stdout, stderr; None as in Launch
 
 
@@ -29,7 +38,7 @@ class Isolation(Protocol):
     def remove_machine(self, name: str) -> None: ...
     def add_address(self, machine: str, address: str) -> None: ...
     def remove_address(self, machine: str, address: str) -> None: ...
-    def machine_socket(self, machine: str, family: int, kind: int) -> socket.socket: ...
+    def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Localhost]: ...
 
     # -- sandboxes
     def take_address(self, machine: str) -> str: ...
@@ -38,15 +47,17 @@ class Isolation(Protocol):
         """Make its namespaces and set its pid. Raises RuntimeServiceError."""
 
     def stop_sandbox(self, sandbox: Sandbox) -> None: ...
-    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> socket.socket: ...
+    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> tuple[socket.socket, Localhost]: ...
 
     # -- containers
     def container_launch(
         self, folder: Path, config: ContainerConfig, sandbox: Sandbox, layers: list[Path], stdin: int | None
     ) -> Launch: ...
-    def exec_launch(self, container: Supervised, program: Process, stdio: Stdio) -> Launch: ...
+    def exec_launch(
+        self, folder: Path, container: Supervised, sandbox: Sandbox, program: Process, stdio: Stdio
+    ) -> Launch: ...
     def processes(self, container: Supervised, sandbox: Sandbox) -> list[int]:
         """Host PIDs of all that runs in the container."""
 
-    def writable_layer(self, folder: Path) -> Path: ...
-    def root(self, folder: Path) -> Path: ...
+    def clean_up(self, container_id: str) -> None:
+        """End what may be left of a container whose first process has ended."""

@@ -13,7 +13,7 @@ from typing import Any
 from kubelab.home import Home
 from kubelab.runtime import monitor, network, proc, syscalls, userns
 from kubelab.runtime.api import ContainerConfig, Level, MachineConfig, Mount, RuntimeServiceError
-from kubelab.runtime.isolation import Stdio
+from kubelab.runtime.isolation import OWN_NETWORK, Localhost, Stdio
 from kubelab.runtime.monitor import Launch
 from kubelab.runtime.network import LAN
 from kubelab.runtime.process import Process, execute
@@ -75,8 +75,8 @@ class Namespaces:
     def remove_address(self, machine: str, address: str) -> None:
         self._lan.machines[machine].remove_address(address)
 
-    def machine_socket(self, machine: str, family: int, kind: int) -> socket.socket:
-        return network.socket_inside(self._lan.machines[machine].namespace, family, kind)
+    def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Localhost]:
+        return network.socket_inside(self._lan.machines[machine].namespace, family, kind), OWN_NETWORK
 
     # -- sandboxes
 
@@ -130,10 +130,10 @@ class Namespaces:
     def stop_sandbox(self, sandbox: Sandbox) -> None:
         os.kill(sandbox.pid, signal.SIGKILL)
 
-    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> socket.socket:
+    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> tuple[socket.socket, Localhost]:
         descriptor = os.open(f"/proc/{sandbox.pid}/ns/net", os.O_RDONLY)
         try:
-            return network.socket_inside(descriptor, family, kind)
+            return network.socket_inside(descriptor, family, kind), OWN_NETWORK
         finally:
             os.close(descriptor)
 
@@ -185,13 +185,12 @@ class Namespaces:
             found += [pid for pid in others if monitor.namespaces(pid).get("mnt") == mine]
         return found
 
-    def writable_layer(self, folder: Path) -> Path:
-        return folder / "upper"
+    def clean_up(self, container_id: str) -> None:
+        """Whatever ended the first process, the kernel has ended its PID namespace with it."""
 
-    def root(self, folder: Path) -> Path:
-        return folder / "merged"
-
-    def exec_launch(self, container: Supervised, program: Process, stdio: Stdio) -> Launch:
+    def exec_launch(
+        self, folder: Path, container: Supervised, sandbox: Sandbox, program: Process, stdio: Stdio
+    ) -> Launch:
         """A further process in the container."""
         return Launch(
             enter=lambda: syscalls.join(container.pid, _OF_A_SANDBOX | CLONE_NEWPID),

@@ -75,6 +75,15 @@ def resident_bytes(pid: int) -> int:
         return 0
 
 
+def environment(pid: int) -> dict[str, str]:
+    """As it was at execve(2). Empty where the process is gone or not ours to see."""
+    try:
+        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return {}
+    return {name: value for name, _, value in (os.fsdecode(word).partition("=") for word in words)}
+
+
 def describe(pid: int) -> dict[str, Any] | None:
     """As a line of `ps -ef`: pid, ppid, uid (a name where there is one), c, stime, tty, time, cmd; None where it is gone."""
     status = stat(pid)

@@ -9,7 +9,7 @@ from kubelab.home import Home
 from kubelab.runtime.api import MachineConfig, PodSandboxConfig, RuntimeServiceError, SandboxState
 from kubelab.runtime.containers import Containers
 from kubelab.runtime.events import Events
-from kubelab.runtime.isolation import Isolation
+from kubelab.runtime.isolation import Isolation, Localhost
 from kubelab.runtime.sandbox import Sandbox
 
 
@@ -117,7 +117,7 @@ class Sandboxes:
     def _emit(self, type_: str, sandbox: Sandbox) -> None:
         self._events.emit(type_, sandbox.id, sandbox.id, sandbox.config.machine)
 
-    def open_socket(self, where: str, family: int, kind: int) -> socket.socket:
+    def open_socket(self, where: str, family: int, kind: int) -> tuple[socket.socket, Localhost]:
         """In a machine (by name) or a sandbox (by ID)."""
         if where in self._isolation.machine_configs():
             return self._isolation.machine_socket(where, family, kind)

@@ -63,7 +63,8 @@ class Supervised:
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        self.pid = 0
+        self.pid = 0  # of the program, as the host sees it
+        self.monitor = 0  # the monitor's
         self.started_at = ""
         self.namespaces: dict[str, int] = {}
         self.terminal = -1  # the master; ours to close
@@ -76,7 +77,7 @@ class Supervised:
         self = cls()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            fork(lambda: monitor.run(launch, theirs), [theirs.fileno(), *launch.descriptors])
+            self.monitor = fork(lambda: monitor.run(launch, theirs), [theirs.fileno(), *launch.descriptors])
         self._control.setblocking(False)
         asyncio.get_running_loop().add_reader(self._control, self._hear)
         await self._started
