@@ -14,6 +14,7 @@ from typing import Any
 import docker
 from kubernetes import client
 from kubernetes.client.rest import ApiException
+from kubernetes.stream import stream
 
 from . import api, faults, images, manifest, tables, waiting
 from . import pods as podstatus
@@ -67,6 +68,40 @@ class Lab:
     ) -> api.Answer:
         """An HTTP request to "pod/NAME" or "service/NAME" by way of the API server. TimeoutError after `timeout` s."""
         return api.request(self.k8s, method, api.proxy_path(self.namespace, target, path), body, timeout)
+
+    def exec(self, pod: str, command: Sequence[str], container: str = "") -> str:
+        """What a command in a container prints, both streams. `container` may be left out where there is only one."""
+        core = client.CoreV1Api(self.engines.api_client())  # of its own: stream() rewires the client it is given
+        options = {"container": container} if container else {}
+        try:
+            return stream(
+                core.connect_get_namespaced_pod_exec,
+                pod,
+                self.namespace,
+                command=list(command),
+                stdout=True,
+                stderr=True,
+                stdin=False,
+                tty=False,
+                **options,
+            )
+        except ApiException as error:
+            raise LabError(f"no command could be run in {pod}: {error.reason}") from error
+        finally:
+            core.api_client.close()
+
+    def logs(self, pod: str, container: str = "", lines: int = 5, previous: bool = False) -> None:
+        """Print the last lines that a container wrote; with `previous`, the container before the last restart."""
+        options = {"container": container} if container else {}
+        try:
+            answer = self.core.read_namespaced_pod_log(
+                pod, self.namespace, tail_lines=lines, previous=previous, _preload_content=False, **options
+            )
+        except ApiException as error:
+            raise LabError(f"no logs of {pod}: {manifest.message(error)}") from error
+        command = f"kubectl -n {self.namespace} logs {pod}" + (f" -c {container}" if container else "")
+        print(f"$ {command} --tail={lines}" + (" --previous" if previous else ""))
+        print(answer.data.decode(errors="replace").rstrip())
 
     def press(self, fault: str, pod: str, feature: str = "") -> None:
         """Cause a failure in a pod: crash, deadlock, error, slow, leak, recover, delete. LabError: it was not taken."""
