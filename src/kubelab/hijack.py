@@ -1,7 +1,7 @@
 """Take a connection over from aiohttp, for what HTTP only introduces: exec, attach, port-forward, raw tunnels.
 
 The counterpart of Go's `http.Hijacker`, on which the kubelet, kube-apiserver and dockerd all rest. The handler that
-hijacked keeps the connection for as long as it runs; when it returns `Hijacked.response`, aiohttp closes the connection.
+hijacked keeps the connection for as long as it runs; when it returns `Hijacked.response`, aiohttp closes it.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
             await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
-    except (ConnectionError, RuntimeError):
+    except (OSError, RuntimeError):
         pass  # the peer is gone: there is nobody left to tell
 
 

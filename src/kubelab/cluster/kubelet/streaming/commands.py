@@ -27,10 +27,10 @@ from kubelab.cluster.kubelet.streaming.upgrade import (
 )
 from kubelab.runtime import logs
 from kubelab.runtime.api import ContainerState, ContainerStatus
-from kubelab.runtime.client import RuntimeClient
 
 if TYPE_CHECKING:
     from kubelab.cluster.kubelet.kubelet import Kubelet
+    from kubelab.runtime.client import RuntimeClient
 
 Command = Callable[[StreamOptions, RemoteStreams], Awaitable[None]]
 

@@ -12,11 +12,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kubelab.clock import Clock
 from kubelab.runtime import logs
 from kubelab.runtime.api import ContainerState, RuntimeServiceError
-from kubelab.runtime.client import RuntimeClient
+
+if TYPE_CHECKING:
+    from kubelab.runtime.client import RuntimeClient
 
 STATE_INTERVAL = 0.2  # seconds between looks at whether a followed container still runs
 

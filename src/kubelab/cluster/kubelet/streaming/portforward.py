@@ -56,6 +56,7 @@ class SpdyForwarder:
     def __init__(self, session: SpdySession, target: Target) -> None:
         self._session, self._target = session, target
         self._pairs: dict[str, dict[str, SpdyStream]] = {}
+        self._expiries: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -77,23 +78,24 @@ class SpdyForwarder:
         request = _request_id(stream)
         pair = self._pairs.setdefault(request, {})
         if not pair:
-            self._start(self._expire(request, pair))
+            self._expiries[request] = self._start(self._expire(request, pair))
         pair[stream.headers["streamtype"]] = stream
         if len(pair) == 2:
-            self._pairs.pop(request, None)
+            del self._pairs[request]
+            self._expiries.pop(request).cancel()
             self._start(self._forward(pair["data"], pair["error"]))
 
-    def _start(self, coroutine: Awaitable[None]) -> None:
+    def _start(self, coroutine: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _expire(self, request: str, pair: dict[str, SpdyStream]) -> None:
         await asyncio.sleep(STREAM_CREATION_TIMEOUT)
-        if self._pairs.get(request) is pair:
-            del self._pairs[request]
-            for stream in pair.values():
-                await stream.reset()
+        del self._pairs[request], self._expiries[request]
+        for stream in pair.values():
+            await stream.reset()
 
     async def _forward(self, data: SpdyStream, error: SpdyStream) -> None:
         port = int(data.headers["port"])

@@ -12,11 +12,13 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kubelab.runtime.api import RuntimeServiceError
-from kubelab.runtime.client import ExecSession, RuntimeClient
 from kubelab.runtime.descriptors import chunks, open_writer
+
+if TYPE_CHECKING:
+    from kubelab.runtime.client import ExecSession, RuntimeClient
 
 logger = logging.getLogger(__name__)
 
