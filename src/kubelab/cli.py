@@ -119,10 +119,7 @@ def _confirmed(path: Path) -> bool:
 
 
 def _env(_: argparse.Namespace, home: Home) -> int:
-    variables = {
-        "KUBECONFIG": str(home.kubeconfig),
-        "DOCKER_HOST": f"unix://{home.docker_socket}",
-    }
+    variables = home.shell_variables()
     print("export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items()))
     return 0
 

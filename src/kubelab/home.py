@@ -50,6 +50,10 @@ class Home:
     pki = property(lambda self: self.path / "pki")
     kubeconfig = property(lambda self: self.path / "kubeconfig")
 
+    def shell_variables(self) -> dict[str, str]:
+        """What `kubectl` and `docker` need to find the engines, in any shell."""
+        return {"KUBECONFIG": str(self.kubeconfig), "DOCKER_HOST": f"unix://{self.docker_socket}"}
+
     def component_kubeconfig(self, component: str) -> Path:
         """The kubeconfig with which a component (`node-1`, `controller-manager`, …) reaches the API server."""
         return self.config / f"{component}.kubeconfig"

@@ -106,7 +106,7 @@ def _start(home: Home, profile: str) -> dict[str, Any]:
     guard.sweep(home)  # what a power cut left
     read, write = os.pipe()
     with (home.log / "supervisor.log").open("ab") as log:
-        subprocess.Popen(
+        keeper = subprocess.Popen(
             [sys.executable, "-m", "kubelab.supervisor", "--profile", profile],
             env={**os.environ, "KUBELAB_HOME": str(home.path), "KUBELAB_READY_FD": str(write)},
             stdin=subprocess.DEVNULL,
@@ -120,6 +120,7 @@ def _start(home: Home, profile: str) -> dict[str, Any]:
     with os.fdopen(read) as pipe:
         answer = json.loads(pipe.readline() or "{}")
     if not answer.get("ok"):
+        keeper.wait(DOWN_TIMEOUT)
         reason = answer.get("error") or f"the supervisor ended before the engines were ready. See {_log(home)}."
         raise LifecycleError(f"the engines did not start: {reason}\nNext: `kubelab doctor`.")
     return answer

@@ -1,1 +1,1 @@
-"""What systemd is on a machine of a cluster: starts the engines' processes, restarts, stops, and loses a node on request."""
+"""What systemd is on a machine of a cluster: starts, restarts and stops processes, and loses a node on request."""

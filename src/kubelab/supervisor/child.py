@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from kubelab.home import Home
 from . import pids
 from .units import Unit
 
+START_TIMEOUT = 60.0  # seconds until it has to be ready
 STOP_TIMEOUT = 8.0  # seconds from SIGTERM to SIGKILL
 TAIL = 15  # lines of a log that an error shows
 
@@ -76,18 +78,19 @@ class Child:
         self._ready = await _reader(ready_read)
 
     def begin(self) -> None:
-        """What it needs is ready."""
+        """What it needs is ready. Where it has ended meanwhile, `wait_ready()` says so."""
         if self._go is not None:
-            os.write(self._go, b"go\n")
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._go, b"go\n")
             self._close_go()
 
-    async def wait_ready(self, timeout: float) -> dict[str, Any]:
-        """Until it serves. StartError where it ends first, or takes longer than `timeout` seconds."""
+    async def wait_ready(self) -> dict[str, Any]:
+        """Until it serves. StartError where it ends first, or takes longer than START_TIMEOUT."""
         assert self._ready is not None, "spawn() comes first"
         try:
-            line = await asyncio.wait_for(self._ready.readline(), timeout)
+            line = await asyncio.wait_for(self._ready.readline(), START_TIMEOUT)
         except TimeoutError:
-            raise StartError(f"{self.unit.name} was not ready after {timeout:.0f} s.\n{self.tail()}") from None
+            raise StartError(f"{self.unit.name} was not ready after {START_TIMEOUT:.0f} s.\n{self.tail()}") from None
         if not line:
             code = await self.wait()
             raise StartError(f"{self.unit.name} ended ({describe(code)}) before it was ready.\n{self.tail()}")
@@ -102,13 +105,13 @@ class Child:
         self._pid_file.unlink(missing_ok=True)
         return code
 
-    async def stop(self, timeout: float = STOP_TIMEOUT) -> None:
-        """SIGTERM, and SIGKILL after `timeout` seconds."""
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL after STOP_TIMEOUT."""
         if self.pid is None:
             return
         self._process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
         try:
-            await asyncio.wait_for(self.wait(), timeout)
+            await asyncio.wait_for(self.wait(), STOP_TIMEOUT)
         except TimeoutError:
             await self.kill()
 

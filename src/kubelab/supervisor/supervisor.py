@@ -17,7 +17,6 @@ from kubelab.settings.profiles import PROFILES
 from .child import Child, StartError, describe
 from .units import CONTROL_PLANE, ENGINE, RUNTIME, restarted_by_profile, units
 
-START_TIMEOUT = 60.0  # seconds until a component is ready
 BASE_IMAGE_TIMEOUT = 120.0
 BACKOFF, BACKOFF_CAP = 0.5, 30.0  # seconds before the first restart, doubling to the cap
 CALM = 60.0  # seconds of running after which the back-off starts again
@@ -146,7 +145,7 @@ class Supervisor:
         for need in kept.child.unit.needs:
             await self.kept[need].ready.wait()
         kept.child.begin()
-        await kept.child.wait_ready(START_TIMEOUT)
+        await kept.child.wait_ready()
         if kept.child.unit.name == RUNTIME and self.settings is None:
             self._write_settings()
         kept.state = "ready"
