@@ -45,7 +45,7 @@ class Proxy:
     async def handle(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         if not info.rest and request.method in ("GET", "HEAD") and not request.rel_url.raw_path.endswith("/"):
             target = request.rel_url.raw_path + "/" + (f"?{request.query_string}" if request.query_string else "")
-            raise web.HTTPMovedPermanently(target)
+            return web.Response(status=301, headers={"Location": target})
         location = self._location(info)
         try:
             backend = await self._connect(location)

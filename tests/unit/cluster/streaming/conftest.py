@@ -40,6 +40,18 @@ class LocalSession:
         self._process, self.pid = process, process.pid
         self.stdin, self.stdout, self.stderr = stdin, stdout, stderr
 
+    async def __aenter__(self) -> LocalSession:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for descriptor in {self.stdin, self.stdout, self.stderr} - {None}:
+            os.close(descriptor)
+
+    def close_stdin(self) -> None:
+        if self.stdin is not None and self.stdin != self.stdout:
+            os.close(self.stdin)
+            self.stdin = None
+
     async def wait(self) -> int:
         code = await self._process.wait()
         return 128 - code if code < 0 else code
@@ -63,9 +75,6 @@ class LocalRuntime:
     def status(self) -> ContainerStatus:
         config = ContainerConfig("main", "sha256:0", ("sleep",), log_path=str(self.log), stdin=True)
         return ContainerStatus("c0ffee", "5a4db0", config, self.state, "")
-
-    async def version(self) -> dict[str, Any]:
-        return {"level": "namespaces"}
 
     async def container_status(self, _: str) -> ContainerStatus:
         return self.status()
@@ -199,9 +208,8 @@ def api(cluster: Cluster) -> web.Application:
         info = requestinfo.parse(request.method, request.rel_url.raw_path)
         try:
             if info is None:
-                return web.json_response(
-                    DISCOVERY.get(request.path, {}), status=200 if request.path in DISCOVERY else 404
-                )
+                status = 200 if request.path in DISCOVERY else 404
+                return web.json_response(DISCOVERY.get(request.path, {}), status=status)
             if connector.serves(info):
                 return await connector.handle(request, info)
             return web.json_response(get(info.resource, info.namespace, info.name))

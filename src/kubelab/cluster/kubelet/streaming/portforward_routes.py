@@ -16,7 +16,7 @@ from kubelab.cluster.kubelet.streaming.upgrade import (
     spdy_protocol,
     websocket_protocol,
 )
-from kubelab.runtime.api import Level, PodSandboxStatus, RuntimeServiceError
+from kubelab.runtime.api import PodSandboxStatus, RuntimeServiceError
 
 if TYPE_CHECKING:
     from kubelab.cluster.kubelet.kubelet import Kubelet
@@ -29,13 +29,12 @@ class PortForwardRoutes:
 
     def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
-        self._level: str | None = None
 
     async def port_forward(self, request: web.Request) -> web.StreamResponse:
         """Query: `port`, several or joined by commas, for WebSocket clients that do not tunnel SPDY."""
         namespace, pod = request.match_info["namespace"], request.match_info["pod"]
         try:
-            target = await self._target(await self._kubelet.sandbox(namespace, pod))
+            target = self._target(await self._kubelet.sandbox(namespace, pod))
             if is_websocket(request):
                 return await self._over_websocket(request, target)
             protocol = spdy_protocol(request, [portforward.PROTOCOL])
@@ -60,15 +59,10 @@ class PortForwardRoutes:
             await SpdyForwarder(session, target).run()
         return socket
 
-    async def _target(self, sandbox: PodSandboxStatus) -> Target:
-        """The pod's localhost. At level *process* that is the pod's own address: the loopback itself is everybody's."""
-        if self._level is None:
-            self._level = (await self._kubelet.runtime.version())["level"]
-        host = sandbox.ip if self._level == Level.PROCESS else "127.0.0.1"
-
+    def _target(self, sandbox: PodSandboxStatus) -> Target:
         async def dial(port: int) -> Connection:
             try:
-                return await self._kubelet.runtime.dial(sandbox.id, host, port, DIAL_TIMEOUT)
+                return await self._kubelet.runtime.dial(sandbox.id, "127.0.0.1", port, DIAL_TIMEOUT)
             except RuntimeServiceError as error:
                 raise OSError(str(error)) from error
 

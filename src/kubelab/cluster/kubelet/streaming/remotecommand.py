@@ -109,7 +109,7 @@ async def exec_in_container(
         return
     code = None
     try:
-        async with _pumps(exec_pumps(session, options, streams)) as output:
+        async with session, _pumps(exec_pumps(session, options, streams)) as output:
             code = await _unless_closed(session.wait(), streams)
             if code is not None and output:
                 await asyncio.wait(output, timeout=DRAIN_SECONDS)
@@ -160,14 +160,14 @@ def exec_pumps(
     inward: list[Awaitable[None]] = []
     outward: list[Awaitable[None]] = []
     if session.stdin is not None and options.stdin:
-        stdin = os.dup(session.stdin) if options.tty else session.stdin  # a terminal's one descriptor serves both ways
-        inward.append(_copy_in(streams, stdin, close=not options.tty))
+        inward.append(_copy_in(streams, os.dup(session.stdin), close=not options.tty))
+        session.close_stdin()  # so that the copy's end is the end
     if options.tty:
         inward.append(_resize(streams, session.resize))
     if session.stdout is not None:
-        outward.append(_copy_out(session.stdout, streams.write_stdout if options.stdout else _drop))
+        outward.append(_copy_out(os.dup(session.stdout), streams.write_stdout if options.stdout else _drop))
     if session.stderr is not None:
-        outward.append(_copy_out(session.stderr, streams.write_stderr if options.stderr else _drop))
+        outward.append(_copy_out(os.dup(session.stderr), streams.write_stderr if options.stderr else _drop))
     return inward, outward
 
 
