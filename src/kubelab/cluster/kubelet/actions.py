@@ -1,4 +1,4 @@
-"""What to do next for a pod, from what it asks for and what the runtime says: the kubelet's reconciliation, as a function.
+"""What to do next for a pod, from what it asks for and what the runtime says: reconciliation, as a function.
 
 Upstream: computePodActions and computeInitContainerActions in pkg/kubelet/kuberuntime/kuberuntime_manager.go and
 kuberuntime_container.go. Nothing happens here; `pod_sync.py` carries the actions out.

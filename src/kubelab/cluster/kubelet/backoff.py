@@ -44,10 +44,8 @@ class Backoff:
 
     def next(self, key: str, since: datetime) -> None:
         """Note that it is tried now after a failure at `since`: the next wait is the initial one, or twice the last."""
-        entry = self._entries.get(key)
-        if entry is None or self._expired(entry, since):
-            seconds = self.initial
-        else:
+        entry, seconds = self._entries.get(key), self.initial
+        if entry is not None and not self._expired(entry, since):
             seconds = min(entry.seconds * 2, self.maximum)
         self._entries[key] = _Entry(seconds, self._clock.now())
 

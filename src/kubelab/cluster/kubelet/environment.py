@@ -25,7 +25,7 @@ class Environment:
         self._objects, self._runtime = objects, runtime
 
     async def make(self, services: dict[str, str]) -> dict[str, str]:
-        """`services` come from service_env.py. StartError CreateContainerConfigError where a reference leads nowhere."""
+        """`services`: see service_env.py. StartError CreateContainerConfigError where a reference leads nowhere."""
         try:
             return await self._make(services)
         except ValueError as error:

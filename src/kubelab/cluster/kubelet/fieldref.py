@@ -6,13 +6,14 @@ Upstream: pkg/fieldpath/fieldpath.go, podFieldSelectorRuntimeValue in kubelet_po
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
 
+from kubelab.cluster import quantity
 from kubelab.cluster.kubelet import podutil
 from kubelab.cluster.kubelet.podutil import Container, Pod
-from kubelab.cluster.quantity import parse_quantity, round_up
 
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]$")
 
@@ -62,5 +63,5 @@ def resource_value(container: Container, reference: dict[str, Any], runtime: Run
     text = (given.get(kind) or {}).get(resource)
     if text is None and kind == "limits":
         text = runtime.allocatable.get(resource)
-    divisor = parse_quantity(str(reference.get("divisor") or "1")) or parse_quantity("1")
-    return str(round_up(parse_quantity(str(text or "0")) / divisor))
+    divisor = quantity.parse(reference.get("divisor") or "1") or quantity.parse("1")
+    return str(math.ceil(quantity.parse(text or "0") / divisor))

@@ -1,7 +1,7 @@
 """A pod as the runtime sees it: its sandboxes and the containers in them, newest first.
 
-Upstream: kubecontainer.PodStatus (pkg/kubelet/container/runtime.go) and pkg/kubelet/kuberuntime/labels.go, which keeps on
-each sandbox and container what the kubelet must know again after a restart of its own.
+Upstream: kubecontainer.PodStatus (pkg/kubelet/container/runtime.go) and pkg/kubelet/kuberuntime/labels.go, which keeps
+on each sandbox and container what the kubelet must know again after a restart of its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The environment variables by which a container finds the services of its namespace.
 
-Upstream: pkg/kubelet/envvars/envvars.go and getServiceEnvVarMap in kubelet_pods.go: each service with a cluster IP gives
-`NAME_SERVICE_HOST` and `NAME_SERVICE_PORT`, and the variables of Docker's links, which are older.
+Upstream: pkg/kubelet/envvars/envvars.go and getServiceEnvVarMap in kubelet_pods.go: each service with a cluster IP
+gives `NAME_SERVICE_HOST` and `NAME_SERVICE_PORT`, and the variables of Docker's links, which are older.
 """
 
 from __future__ import annotations

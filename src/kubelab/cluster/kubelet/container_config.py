@@ -1,0 +1,118 @@
+"""What the runtime is asked to make for a container of a pod.
+
+Upstream: generateContainerConfig in pkg/kubelet/kuberuntime/kuberuntime_container.go, security_context.go, labels.go.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from kubelab.cluster import quantity
+from kubelab.cluster.kubelet import podutil
+from kubelab.cluster.kubelet import runtime_status as labels
+from kubelab.cluster.kubelet.expansion import expand
+from kubelab.cluster.kubelet.podutil import Container, Pod
+from kubelab.cluster.kubelet.reasons import StartError
+from kubelab.images.store import Image
+from kubelab.runtime.api import ContainerConfig, Mount
+
+DEFAULT_TERMINATION_PATH = "/dev/termination-log"
+
+
+def log_path(folder: Path, pod: Pod, container_name: str, attempt: int) -> Path:
+    return log_folder(folder, pod) / container_name / f"{attempt}.log"
+
+
+def log_folder(folder: Path, pod: Pod) -> Path:
+    return folder / f"{podutil.namespace(pod)}_{podutil.name(pod)}_{podutil.uid(pod)}"
+
+
+def container_config(
+    pod: Pod,
+    container: Container,
+    image: Image,
+    env: dict[str, str],
+    mounts: list[Mount],
+    attempt: int,
+    log: Path,
+    termination_log: Path,
+) -> ContainerConfig:
+    """`env` holds the pod's part, the image's goes below it."""
+    defaults = image.run_config
+    whole = {**_image_env(defaults), "HOSTNAME": hostname(pod), **env}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return ContainerConfig(
+        name=container["name"],
+        image=image.id,
+        argv=_argv(container, defaults, env),
+        env=tuple(whole.items()),
+        working_dir=container.get("workingDir") or defaults.get("WorkingDir") or "/",
+        user=_user(pod, container, defaults),
+        mounts=tuple(mounts),
+        labels={**labels.pod_labels(pod), labels.CONTAINER_NAME: container["name"]},
+        annotations=_annotations(container, termination_log),
+        attempt=attempt,
+        log_path=str(log),
+        tty=bool(container.get("tty")),
+        stdin=bool(container.get("stdin")),
+        memory_limit=_memory_limit(container),
+        readonly_rootfs=bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem")),
+    )
+
+
+def hostname(pod: Pod) -> str:
+    return (pod["spec"].get("hostname") or podutil.name(pod))[:63].rstrip("-.")
+
+
+def _image_env(defaults: dict[str, Any]) -> dict[str, str]:
+    return dict(entry.partition("=")[::2] for entry in defaults.get("Env") or [])
+
+
+def _argv(container: Container, defaults: dict[str, Any], env: dict[str, str]) -> tuple[str, ...]:
+    """`command` takes the place of ENTRYPOINT and CMD, `args` that of CMD."""
+    args = container.get("args") or []
+    argv = [*(container.get("command") or []), *args]
+    if not container.get("command"):
+        argv = [*(defaults.get("Entrypoint") or []), *(args or defaults.get("Cmd") or [])]
+    if not argv:
+        raise StartError("CreateContainerError", "no command specified")
+    return tuple(expand(word, env) for word in argv)
+
+
+def _user(pod: Pod, container: Container, defaults: dict[str, Any]) -> str:
+    """`uid[:gid]` of the security context, else the image's user. Refused: root where runAsNonRoot is asked for."""
+    security = {**(pod["spec"].get("securityContext") or {}), **(container.get("securityContext") or {})}
+    uid, gid = security.get("runAsUser"), security.get("runAsGroup")
+    user = str(uid) if uid is not None else defaults.get("User", "")
+    if security.get("runAsNonRoot"):
+        _refuse_root(pod, container, user, of_image=uid is None)
+    if gid is not None:
+        user = f"{user.partition(':')[0] or 0}:{gid}"
+    return user
+
+
+def _refuse_root(pod: Pod, container: Container, user: str, *, of_image: bool) -> None:
+    name = user.partition(":")[0]
+    where = f'(pod: "{podutil.describe(pod)}", container: {container["name"]})'
+    if name in ("", "0", "root"):
+        what = "image will run as root" if of_image else "container's runAsUser breaks non-root policy"
+        raise StartError("CreateContainerConfigError", f"container has runAsNonRoot and {what} {where}")
+    if not name.isdigit():
+        message = f"container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root"
+        raise StartError("CreateContainerConfigError", f"{message} {where}")
+
+
+def _annotations(container: Container, termination_log: Path) -> dict[str, str]:
+    return {
+        labels.CONTAINER_HASH: podutil.container_hash(container),
+        labels.IMAGE_NAME: container["image"],
+        labels.TERMINATION_PATH: str(termination_log),
+        labels.TERMINATION_POLICY: container.get("terminationMessagePolicy", "File"),
+    }
+
+
+def _memory_limit(container: Container) -> int:
+    limit = ((container.get("resources") or {}).get("limits") or {}).get("memory")
+    return math.ceil(quantity.parse(limit)) if limit is not None else 0

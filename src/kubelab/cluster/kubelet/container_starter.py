@@ -1,0 +1,130 @@
+"""Starting one container: its image, its configuration, then create, start and the postStart hook.
+
+Upstream: startContainer in pkg/kubelet/kuberuntime/kuberuntime_container.go, whose steps and events these are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from kubelab.cluster.events import EventRecorder
+from kubelab.cluster.kubelet import podutil
+from kubelab.cluster.kubelet.container_config import DEFAULT_TERMINATION_PATH, container_config, log_path
+from kubelab.cluster.kubelet.container_killer import ContainerKiller
+from kubelab.cluster.kubelet.environment import Environment
+from kubelab.cluster.kubelet.fieldref import Runtime
+from kubelab.cluster.kubelet.images import ImageManager
+from kubelab.cluster.kubelet.lifecycle import HookError, HookRunner
+from kubelab.cluster.kubelet.objects import ObjectSource
+from kubelab.cluster.kubelet.podutil import Container, Pod
+from kubelab.cluster.kubelet.reasons import StartError
+from kubelab.cluster.kubelet.service_env import service_environment
+from kubelab.cluster.kubelet.volume_content import VolumeError
+from kubelab.cluster.kubelet.volumes import Volumes
+from kubelab.images.store import Image
+from kubelab.runtime.api import ContainerConfig, Mount, PodSandboxStatus, RuntimeServiceError
+from kubelab.runtime.client import RuntimeClient
+
+Services = Callable[[], Iterable[dict[str, Any]]]
+
+
+class ContainerStarter:
+    """Starts containers of pods whose sandbox is ready and whose volumes are set up."""
+
+    def __init__(
+        self,
+        runtime: RuntimeClient,
+        recorder: EventRecorder,
+        images: ImageManager,
+        volumes: Volumes,
+        objects: ObjectSource,
+        services: Services,
+        hooks: HookRunner,
+        killer: ContainerKiller,
+        log_folder: Path,
+    ) -> None:
+        self._runtime, self._recorder, self._images = runtime, recorder, images
+        self._volumes, self._objects, self._services = volumes, objects, services
+        self._hooks, self._killer, self._log_folder = hooks, killer, log_folder
+        self._post_starts: dict[str, set[asyncio.Future[None]]] = {}  # pod UID -> hooks that run
+
+    async def start(
+        self, pod: Pod, container: Container, sandbox: PodSandboxStatus, attempt: int, facts: Runtime
+    ) -> None:
+        """StartError with the reason to wait for where it could not be started; the event is told by then."""
+        tell = self._teller(pod, container)
+        try:
+            image = self._images.ensure(pod, container, tell)
+        except StartError as error:
+            tell("Warning", "Failed", f"Error: {error.reason}")
+            raise
+        try:
+            config = await self._configure(pod, container, image, attempt, facts)
+            container_id = await self._create(sandbox.id, config)
+        except StartError as error:
+            tell("Warning", "Failed", f"Error: {error.message}")
+            raise
+        tell("Normal", "Created", f"Created container: {container['name']}")
+        try:
+            await self._runtime.start_container(container_id)
+        except RuntimeServiceError as error:
+            tell("Warning", "Failed", f"Error: {error}")
+            raise StartError("RunContainerError", str(error)) from error
+        tell("Normal", "Started", f"Started container {container['name']}")
+        await self._post_start(pod, container, container_id, sandbox.ip, tell)
+
+    async def _create(self, sandbox_id: str, config: ContainerConfig) -> str:
+        try:
+            return await self._runtime.create_container(sandbox_id, config)
+        except RuntimeServiceError as error:
+            raise StartError("CreateContainerError", str(error)) from error
+
+    async def _configure(
+        self, pod: Pod, container: Container, image: Image, attempt: int, facts: Runtime
+    ) -> ContainerConfig:
+        links = pod["spec"].get("enableServiceLinks", True)
+        services = service_environment(self._services(), podutil.namespace(pod), links)
+        env = await Environment(pod, container, self._objects, facts).make(services)
+        try:
+            mounts = self._volumes.mounts(pod, container, env)
+        except VolumeError as error:
+            raise StartError("CreateContainerConfigError", str(error)) from error
+        message_log = self._volumes.termination_log(pod, container, attempt)
+        path = container.get("terminationMessagePath") or DEFAULT_TERMINATION_PATH
+        mounts.append(Mount(path, str(message_log)))
+        log = log_path(self._log_folder, pod, container["name"], attempt)
+        return container_config(pod, container, image, env, mounts, attempt, log, message_log)
+
+    async def _post_start(self, pod: Pod, container: Container, container_id: str, ip: str, tell: Any) -> None:
+        hook = (container.get("lifecycle") or {}).get("postStart")
+        if not hook:
+            return
+        running = asyncio.ensure_future(self._hooks.run(hook, container, container_id, ip))
+        self._post_starts.setdefault(podutil.uid(pod), set()).add(running)
+        try:
+            await asyncio.wait({running})
+            if running.cancelled():
+                raise HookError("context canceled")
+            running.result()
+        except HookError as error:
+            tell("Warning", "FailedPostStartHook", f"PostStartHook failed: {error}")
+            await self._killer.kill(pod, container, container_id, "FailedPostStartHook", podutil.grace_period(pod), ip)
+            raise StartError("PostStartHookError", str(error)) from error
+        finally:
+            self._post_starts.get(podutil.uid(pod), set()).discard(running)
+
+    def abort(self, pod_uid: str) -> None:
+        """The pod is to end: do not wait for its postStart hooks."""
+        for hook in self._post_starts.pop(pod_uid, set()):
+            hook.cancel()
+
+    def _teller(self, pod: Pod, container: Container) -> Callable[[str, str, str], None]:
+        path = podutil.field_path(pod, container)
+
+        def tell(kind: str, reason: str, message: str) -> None:
+            self._recorder.event(pod, kind, reason, message, field_path=path)
+
+        return tell

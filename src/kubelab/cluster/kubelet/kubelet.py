@@ -1,0 +1,204 @@
+"""The kubelet: takes the pods that are bound to its node from the API and keeps them running.
+
+Upstream: pkg/kubelet/kubelet.go. This file puts the parts together and moves word between them: pods come from a watch,
+exits from the runtime's events, verdicts from the probes; each wakes the worker of one pod.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from kubelab.clock import Clock
+from kubelab.cluster.client import APIClient
+from kubelab.cluster.events import EventRecorder
+from kubelab.cluster.informer import Informer
+from kubelab.cluster.kubelet import lookup, podutil
+from kubelab.cluster.kubelet.backoff import Backoff
+from kubelab.cluster.kubelet.config import KubeletConfiguration
+from kubelab.cluster.kubelet.container_killer import ContainerKiller
+from kubelab.cluster.kubelet.container_starter import ContainerStarter
+from kubelab.cluster.kubelet.images import ImageManager
+from kubelab.cluster.kubelet.lifecycle import HookRunner
+from kubelab.cluster.kubelet.node_lease import NodeLease
+from kubelab.cluster.kubelet.node_status import NodeStatus
+from kubelab.cluster.kubelet.objects import APIObjects
+from kubelab.cluster.kubelet.pod_lifecycle import PodLifecycle
+from kubelab.cluster.kubelet.pod_sync import PodSyncer
+from kubelab.cluster.kubelet.pod_workers import PodWorkers
+from kubelab.cluster.kubelet.prober.manager import ProbeManager
+from kubelab.cluster.kubelet.prober.prober import Prober
+from kubelab.cluster.kubelet.reasons import ReasonCache
+from kubelab.cluster.kubelet.runtime_pods import RuntimePods
+from kubelab.cluster.kubelet.status_manager import StatusManager
+from kubelab.cluster.kubelet.volumes import Volumes
+from kubelab.cluster.resources import PODS
+from kubelab.images.store import ImageStore
+from kubelab.runtime.api import ContainerStatus, MachineConfig, PodSandboxStatus, RuntimeServiceError
+from kubelab.runtime.client import RuntimeClient
+
+log = logging.getLogger(__name__)
+
+RUNTIME_RETRY_SECONDS = 0.5
+
+
+class Kubelet:
+    """One node's agent. `folder` is its own (`$KUBELAB_HOME/nodes/<name>`); `services` the watch that it shares with
+    the service proxy. `await start()` returns when the node is registered and its pods are known."""
+
+    def __init__(
+        self,
+        config: KubeletConfiguration,
+        client: APIClient,
+        runtime: RuntimeClient,
+        images: ImageStore,
+        services: Informer,
+        folder: Path,
+        clock: Clock,
+    ) -> None:
+        self.config, self.runtime, self.clock = config, runtime, clock
+        name, pods_folder = config.nodeName, folder / "pods"
+        pods_folder.mkdir(parents=True, exist_ok=True)
+        recorder = self.recorder = EventRecorder(client, "kubelet", name, clock=clock)
+        self.node_status = NodeStatus(config, client, images, recorder, folder, clock)
+        self._lease = NodeLease(client, name, config.nodeLeaseDurationSeconds, clock)
+        self._pod_informer = Informer(client, PODS, field_selector=f"spec.nodeName={name}", clock=clock)
+        self._services = services
+        self._statuses, self._runtime_pods = StatusManager(client, clock), RuntimePods(runtime, name)
+        self._probes = ProbeManager(Prober(runtime, name, recorder), self._statuses, clock, self._wake)
+        hooks, objects, reasons = HookRunner(runtime, name, clock), APIObjects(client), ReasonCache()
+        killer = ContainerKiller(runtime, recorder, hooks, clock)
+        image_manager, volumes = ImageManager(images, clock), Volumes(pods_folder, objects)
+        starter = ContainerStarter(
+            runtime, recorder, image_manager, volumes, objects, services.list, hooks, killer, pods_folder
+        )
+        backoff = Backoff(clock, maximum=config.maxContainerRestartPeriod)
+        syncer = PodSyncer(runtime, name, self._runtime_pods, starter, killer, reasons, backoff, recorder, clock)
+        lifecycle = PodLifecycle(
+            config.node_ip,
+            pods_folder,
+            self._runtime_pods,
+            syncer,
+            self._statuses,
+            self._probes,
+            volumes,
+            image_manager,
+            reasons,
+            backoff,
+            recorder,
+            clock,
+            self.node_status.allocatable,
+        )
+        self._workers = PodWorkers(lifecycle, clock, config.syncFrequency)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, endpoint: tuple[str, int]) -> None:
+        """`endpoint` is where the kubelet's own server listens on the host."""
+        config = self.config
+        self.node_status.endpoint = endpoint
+        await self.runtime.ensure_machine(MachineConfig(config.nodeName, config.address, config.podCIDR))
+        await self.node_status.register()
+        self._spawn(self._lease.run(self.node_status.node), "lease")
+        self._spawn(self.node_status.run(), "node status")
+        known = await self._runtime_pods.relist()
+        self._spawn(self._follow_runtime(), "runtime events")
+        await self._services.synced()
+        self._pod_informer.add_handler(
+            self._workers.update, lambda old, new: self._changed(old, new), self._workers.remove
+        )
+        await self._pod_informer.start()
+        await self._pod_informer.synced()
+        await self._remove_orphans(known)
+
+    async def stop(self) -> None:
+        """End the agent. Its pods run on, and the next agent of this node takes them over."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._pod_informer.stop()
+        await self._workers.stop()
+        self._probes.stop()
+        await self._statuses.stop()
+        await self.recorder.stop()
+
+    def _spawn(self, job: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(job, name=name))
+
+    # -- word that comes in
+
+    def _changed(self, old: podutil.Pod, new: podutil.Pod) -> None:
+        if podutil.uid(old) != podutil.uid(new):
+            self._workers.remove(old)  # deleted and made anew while no watch ran
+        self._workers.update(new)
+
+    def _wake(self, pod_uid: str) -> None:
+        self._workers.wake(pod_uid)
+
+    async def _follow_runtime(self) -> None:
+        """Wake a pod's worker when one of its containers starts or ends."""
+        while True:
+            try:
+                async for event in self.runtime.events():
+                    owner = self._runtime_pods.owner(event.sandbox_id)
+                    if owner is not None:
+                        self._wake(owner)
+            except RuntimeServiceError as error:
+                await self._runtime_lost(error)
+
+    async def _runtime_lost(self, error: RuntimeServiceError) -> None:
+        """Tell that no pod can run, until the runtime answers again and has this machine."""
+        log.error("%s", error)
+        config = self.config
+        self.node_status.runtime_error = str(error)
+        self.node_status.report_soon()
+        while self.node_status.runtime_error:
+            await self.clock.sleep(RUNTIME_RETRY_SECONDS)
+            try:
+                await self.runtime.ensure_machine(MachineConfig(config.nodeName, config.address, config.podCIDR))
+                await self._runtime_pods.relist()
+                self.node_status.runtime_error = ""
+            except RuntimeServiceError as again:
+                log.info("%s", again)
+        self.node_status.report_soon()
+        self._workers.wake_all()
+
+    async def _remove_orphans(self, known: set[str]) -> None:
+        """Sandboxes whose pods went while no kubelet looked."""
+        wanted = {podutil.uid(pod) for pod in self._pod_informer.list()}
+        for pod_uid in known - wanted:
+            log.info("removing the sandboxes of pod %s, which is gone", pod_uid)
+            await self._runtime_pods.remove(pod_uid)
+
+    # -- what the kubelet's server asks (logs, exec, port-forward)
+
+    def pod(self, namespace: str, name: str, uid: str = "") -> podutil.Pod:
+        """The pod, as the API last had it. KeyError where it is not on this node."""
+        pod = self._pod_informer.get(namespace, name)
+        if pod is None or uid not in ("", podutil.uid(pod)):
+            raise KeyError(f'pod "{name}" cannot be found on node {self.config.nodeName}')
+        return pod
+
+    async def sandbox(self, namespace: str, name: str, uid: str = "") -> PodSandboxStatus:
+        pod = self.pod(namespace, name, uid)
+        observed = await self._runtime_pods.get(podutil.uid(pod))
+        if observed.ready_sandbox is None:
+            raise KeyError(f'pod "{name}" has no running sandbox')
+        return observed.ready_sandbox
+
+    async def pod_ips(self, namespace: str, name: str, uid: str = "") -> list[str]:
+        return [(await self.sandbox(namespace, name, uid)).ip]
+
+    async def container(
+        self, namespace: str, name: str, container: str, uid: str = "", *, previous: bool = False
+    ) -> ContainerStatus:
+        """The container that is asked for: the running one, else the last that ended; `previous`: the one before."""
+        pod = self.pod(namespace, name, uid)
+        status = self._statuses.get(podutil.uid(pod)) or pod.get("status", {})
+        wanted = lookup.container_id(status, name, container, previous=previous)
+        try:
+            return await self.runtime.container_status(wanted)
+        except RuntimeServiceError as error:
+            raise KeyError(f'container "{container}" in pod "{name}" is gone from the node: {error}') from error

@@ -1,0 +1,68 @@
+"""What the node says of the machine it runs on: capacity, and the facts of `status.nodeInfo`.
+
+Upstream: pkg/kubelet/cadvisor and pkg/kubelet/nodestatus (MachineInfo, VersionInfo), which read the same files.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from functools import cache
+from pathlib import Path
+
+import kubelab
+from kubelab.cluster.version import GIT_VERSION
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+@cache
+def architecture() -> str:
+    """Go's name of the processor's architecture."""
+    return ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
+def operating_system() -> str:
+    return platform.system().lower()
+
+
+def capacity(folder: Path, max_pods: int) -> dict[str, str]:
+    """The whole machine, whatever else runs on it: each node of the lab says the same, as they share it."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
+    return {
+        "cpu": str(os.cpu_count() or 1),
+        "memory": f"{memory}Ki",
+        "ephemeral-storage": f"{shutil.disk_usage(folder).total // 1024}Ki",
+        "pods": str(max_pods),
+    }
+
+
+@cache
+def _first_line(path: str) -> str:
+    try:
+        return Path(path).read_text().split("\n", 1)[0].strip()
+    except OSError:
+        return ""
+
+
+def _os_image() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        return f"{platform.system()} {platform.release()}"
+
+
+def node_info() -> dict[str, str]:
+    return {
+        "machineID": _first_line("/etc/machine-id"),
+        "systemUUID": _first_line("/sys/class/dmi/id/product_uuid"),
+        "bootID": _first_line("/proc/sys/kernel/random/boot_id"),
+        "kernelVersion": platform.release(),
+        "osImage": _os_image(),
+        "containerRuntimeVersion": f"kubelab://{kubelab.__version__}",
+        "kubeletVersion": GIT_VERSION,
+        "kubeProxyVersion": GIT_VERSION,
+        "operatingSystem": operating_system(),
+        "architecture": architecture(),
+    }

@@ -1,0 +1,167 @@
+"""The three things the kubelet does with a pod: make it what it should be, end it, and leave nothing behind.
+
+Upstream: SyncPod, SyncTerminatingPod and SyncTerminatedPod in pkg/kubelet/kubelet.go. `pod_workers.py` decides when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+from kubelab.clock import Clock
+from kubelab.cluster.events import EventRecorder
+from kubelab.cluster.kubelet import admission, conditions, pod_status, podutil
+from kubelab.cluster.kubelet.backoff import Backoff
+from kubelab.cluster.kubelet.container_config import log_folder
+from kubelab.cluster.kubelet.fieldref import Runtime
+from kubelab.cluster.kubelet.images import ImageManager
+from kubelab.cluster.kubelet.pod_sync import PodSyncer, SyncError
+from kubelab.cluster.kubelet.podutil import TERMINAL_PHASES, Container, Pod
+from kubelab.cluster.kubelet.prober.manager import ProbeManager
+from kubelab.cluster.kubelet.reasons import ReasonCache
+from kubelab.cluster.kubelet.runtime_pods import RuntimePods
+from kubelab.cluster.kubelet.runtime_status import SCHEME, RuntimePod, parse_time
+from kubelab.cluster.kubelet.status_manager import StatusManager
+from kubelab.cluster.kubelet.volume_content import VolumeError
+from kubelab.cluster.kubelet.volumes import Volumes
+from kubelab.runtime.api import ContainerStatus
+
+Status = dict[str, Any]
+Allocatable = Callable[[], dict[str, str]]
+VOLUME_REFRESH_SECONDS = 60.0
+DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+
+
+class PodLifecycle:
+    def __init__(
+        self,
+        host_ip: str,
+        folder: Path,
+        pods: RuntimePods,
+        syncer: PodSyncer,
+        statuses: StatusManager,
+        probes: ProbeManager,
+        volumes: Volumes,
+        images: ImageManager,
+        reasons: ReasonCache,
+        backoff: Backoff,
+        recorder: EventRecorder,
+        clock: Clock,
+        allocatable: Allocatable,
+    ) -> None:
+        self._host_ip, self._folder, self._pods, self._syncer = host_ip, folder, pods, syncer
+        self._statuses, self._probes, self._volumes, self._images = statuses, probes, volumes, images
+        self._reasons, self._backoff, self._recorder, self._clock = reasons, backoff, recorder, clock
+        self._allocatable = allocatable
+        self._failed: dict[str, tuple[str, str]] = {}  # pod UID -> reason and message of a pod that the kubelet ends
+        self._refreshed: dict[str, float] = {}  # pod UID -> when its volumes were set up last
+
+    async def sync(self, pod: Pod) -> bool | None:
+        """One step towards what the pod asks for. None: it has come to its end; True: look again at once.
+
+        SyncError where it has to be tried again later.
+        """
+        observed = await self._pods.get(podutil.uid(pod))
+        if why := admission.reject(pod):
+            return self._fail(pod, observed, why)
+        self._probes.add_pod(pod)
+        status = self._generate(pod, observed)
+        if self._past_deadline(pod, status):
+            return self._fail(pod, observed, DEADLINE)
+        self._statuses.set(pod, status)
+        if status["phase"] in TERMINAL_PHASES:
+            return None
+        facts = self._facts(observed)
+        plan = self._syncer.plan(pod, observed, self._probes.judge, self._has_started(pod))
+        await self._set_up_volumes(pod, facts)
+        changed = await self._syncer.sync(pod, observed, plan, facts)
+        await self._pods.prune(observed)
+        return changed
+
+    def abort(self, pod_uid: str) -> None:
+        """The pod is to end: cut short what `sync` may be waiting for."""
+        self._syncer.abort(pod_uid)
+
+    async def end(self, pod: Pod, grace: float) -> None:
+        """Stop the pod within `grace` seconds; its status says so before and after."""
+        observed = await self._pods.get(podutil.uid(pod))
+        self._statuses.set(pod, self._generate(pod, observed))
+        self._probes.stop_liveness_and_startup(pod)
+        await self._syncer.kill_pod(pod, observed, grace)
+        self._probes.remove_pod(podutil.uid(pod))
+        observed = await self._pods.get(podutil.uid(pod))
+        self._statuses.set(pod, self._generate(pod, observed, terminal=True))
+
+    async def bury(self, pod: Pod) -> None:
+        """Tell the last status. The containers stay, stopped, for their logs, until the pod is gone from the API."""
+        observed = await self._pods.get(podutil.uid(pod))
+        self._statuses.terminate(pod, self._generate(pod, observed, terminal=True))
+
+    async def clean_up(self, pod: Pod) -> None:
+        """The pod is gone from the API: leave nothing of it on the node."""
+        uid = podutil.uid(pod)
+        await self._pods.remove(uid)
+        self._volumes.tear_down(uid)
+        rmtree(log_folder(self._folder, pod), ignore_errors=True)
+        self._statuses.forget(uid)
+        self._probes.remove_pod(uid)
+        self._reasons.forget(uid)
+        self._images.forget(uid)
+        self._backoff.forget(f"{uid}_")
+        self._refreshed.pop(uid, None)
+        self._failed.pop(uid, None)
+
+    def deadline(self, pod: Pod) -> float | None:
+        """Seconds until the pod's activeDeadlineSeconds are over."""
+        allowed = pod["spec"].get("activeDeadlineSeconds")
+        started = (self._statuses.get(podutil.uid(pod)) or {}).get("startTime")
+        if allowed is None or not started:
+            return None
+        return allowed - (self._clock.now() - parse_time(started)).total_seconds()
+
+    def _past_deadline(self, pod: Pod, status: Status) -> bool:
+        left = self.deadline(pod)
+        return left is not None and left <= 0 and status["phase"] not in TERMINAL_PHASES
+
+    def _fail(self, pod: Pod, observed: RuntimePod, why: tuple[str, str]) -> None:
+        """The kubelet itself ends the pod: phase Failed, with reason and message of its own."""
+        reason, message = why
+        self._failed[podutil.uid(pod)] = why
+        self._recorder.event(pod, "Normal" if why == DEADLINE else "Warning", reason, message)
+        self._statuses.set(pod, self._generate(pod, observed))
+
+    def _generate(self, pod: Pod, observed: RuntimePod, *, terminal: bool = False) -> Status:
+        status = pod_status.generate(
+            pod,
+            observed,
+            self._statuses.get(podutil.uid(pod)) or pod.get("status", {}),
+            host_ip=self._host_ip,
+            reasons=self._reasons,
+            probes=self._probes.update_status,
+            terminal=terminal,
+        )
+        if why := self._failed.get(podutil.uid(pod)):
+            status.update(phase="Failed", reason=why[0], message=why[1])
+            status["conditions"] = [c for c in status["conditions"] if c["type"] not in conditions.OWNED]
+            status["conditions"] += conditions.generate(pod, status, observed.ready_sandbox is not None)
+        return status
+
+    def _facts(self, observed: RuntimePod) -> Runtime:
+        ip = observed.sandbox.ip if observed.sandbox else ""
+        return Runtime(self._host_ip, ip, self._allocatable())
+
+    def _has_started(self, pod: Pod) -> Callable[[Container, ContainerStatus], bool]:
+        return lambda container, status: self._probes.has_started(pod, container["name"], SCHEME + status.id)
+
+    async def _set_up_volumes(self, pod: Pod, facts: Runtime) -> None:
+        now, last = self._clock.monotonic(), self._refreshed.get(podutil.uid(pod))
+        if last is not None and now - last < VOLUME_REFRESH_SECONDS:
+            return
+        try:
+            await self._volumes.set_up(pod, facts)
+        except VolumeError as error:
+            self._recorder.event(pod, "Warning", "FailedMount", str(error))
+            raise SyncError(str(error)) from error
+        self._refreshed[podutil.uid(pod)] = now

@@ -1,0 +1,1 @@
+"""Probes: liveness, readiness, startup. Upstream: pkg/kubelet/prober."""

@@ -1,0 +1,124 @@
+"""Asking a container how it is: by HTTP, by TCP, by a command in it.
+
+Upstream: pkg/kubelet/prober/prober.go and pkg/probe/{http,tcp,exec}. Probes go out from the node, through a socket made
+inside it; a command runs in the container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from kubelab.cluster.events import EventRecorder
+from kubelab.cluster.kubelet import podutil
+from kubelab.cluster.kubelet.http_get import BODY_LIMIT, HTTPError, Streams, describe_os_error, http_get
+from kubelab.cluster.kubelet.podutil import Container, Pod
+from kubelab.cluster.kubelet.prober.results import Result
+from kubelab.cluster.kubelet.runtime_status import SCHEME
+from kubelab.runtime.api import RuntimeServiceError
+from kubelab.runtime.client import RuntimeClient
+
+MAX_RETRIES = 3
+TITLES = {"liveness": "Liveness", "readiness": "Readiness", "startup": "Startup"}
+Outcome = tuple[Result, str, bool]  # verdict, what was seen, whether it passed with a warning
+
+
+class ProbeError(Exception):
+    """The probe could not be carried out."""
+
+
+class Prober:
+    def __init__(self, runtime: RuntimeClient, machine: str, recorder: EventRecorder) -> None:
+        self._runtime, self._machine, self._recorder = runtime, machine, recorder
+
+    async def probe(
+        self, kind: str, pod: Pod, status: dict[str, Any], container: Container, container_id: str
+    ) -> Result | None:
+        """The verdict, with the event that belongs to it; None where the probe could not be carried out."""
+        title = TITLES[kind]
+        try:
+            result, output, warning = await self._retry(container[f"{kind}Probe"], status, container, container_id)
+        except ProbeError as error:
+            self._tell(pod, container, "Unhealthy", f"{title} probe errored: {error}")
+            return None
+        if result == Result.FAILURE:
+            self._tell(pod, container, "Unhealthy", f"{title} probe failed: {output}")
+        elif warning:
+            self._tell(pod, container, "ProbeWarning", f"{title} probe warning: {output}")
+        return result
+
+    async def _retry(self, probe: dict[str, Any], status: dict[str, Any], container: Container, cid: str) -> Outcome:
+        for attempt in range(MAX_RETRIES):
+            try:
+                return await self._once(probe, status, container, cid)
+            except ProbeError:
+                if attempt == MAX_RETRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _once(self, probe: dict[str, Any], status: dict[str, Any], container: Container, cid: str) -> Outcome:
+        timeout = float(probe.get("timeoutSeconds") or 1)
+        try:
+            if action := probe.get("exec"):
+                return await self._exec(action.get("command") or [], cid.removeprefix(SCHEME), timeout)
+            if action := probe.get("httpGet"):
+                return await self._http(action, status, container, timeout)
+            if action := probe.get("tcpSocket"):
+                host = action.get("host") or status.get("podIP", "")
+                return await self._tcp(host, podutil.find_port(container, action["port"]), timeout)
+        except ValueError as error:
+            raise ProbeError(str(error)) from error
+        if "grpc" in probe:
+            raise ProbeError("gRPC probes are not supported by this node: use httpGet, tcpSocket or exec")
+        raise ProbeError(f"missing probe handler for {container['name']}")
+
+    async def _exec(self, command: list[str], container_id: str, timeout: float) -> Outcome:
+        try:
+            result = await self._runtime.exec_sync(container_id, command, timeout)
+        except RuntimeServiceError as error:
+            if error.code == "DeadlineExceeded":
+                quoted = " ".join(command)
+                return Result.FAILURE, f'command timed out: "{quoted}" timed out after {timeout:g}s', False
+            raise ProbeError(str(error)) from error
+        output = (result.stdout + result.stderr)[:BODY_LIMIT].decode(errors="replace")
+        return (Result.FAILURE if result.exit_code else Result.SUCCESS), output, False
+
+    async def _http(
+        self, action: dict[str, Any], status: dict[str, Any], container: Container, timeout: float
+    ) -> Outcome:
+        port = podutil.find_port(container, action["port"])
+        host = action.get("host") or status.get("podIP", "")
+        url = f"{action.get('scheme', 'HTTP').lower()}://{host}:{port}/{action.get('path', '').lstrip('/')}"
+        headers = {h["name"]: h["value"] for h in action.get("httpHeaders") or []}
+        try:
+            response = await http_get(self._dial, url, headers, timeout)
+        except HTTPError as error:
+            return Result.FAILURE, str(error), False
+        if response.left_host:
+            body = response.body.decode(errors="replace")
+            return Result.SUCCESS, f"Probe terminated redirects, Response body: {body}", True
+        if 200 <= response.status < 400:
+            return Result.SUCCESS, "", False
+        return Result.FAILURE, f"HTTP probe failed with statuscode: {response.status}", False
+
+    async def _tcp(self, host: str, port: int, timeout: float) -> Outcome:
+        try:
+            async with asyncio.timeout(timeout):
+                _, writer = await self._dial(host, port, timeout)
+        except TimeoutError:
+            return Result.FAILURE, f"dial tcp {host}:{port}: i/o timeout", False
+        except OSError as error:
+            return Result.FAILURE, describe_os_error(error, f"{host}:{port}"), False
+        writer.close()
+        return Result.SUCCESS, "", False
+
+    async def _dial(self, host: str, port: int, timeout: float) -> Streams:
+        """From inside the node, as the kubelet's own connections are upstream."""
+        try:
+            return await self._runtime.dial(self._machine, host, port, timeout)
+        except RuntimeServiceError as error:
+            raise ProbeError(str(error)) from error
+
+    def _tell(self, pod: Pod, container: Container, reason: str, message: str) -> None:
+        path = podutil.field_path(pod, container)
+        self._recorder.event(pod, "Warning", reason, message, field_path=path)

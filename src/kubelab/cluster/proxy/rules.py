@@ -1,0 +1,116 @@
+"""Which address leads to which endpoints: the proxy's table, from Services and EndpointSlices.
+
+Upstream: pkg/proxy/servicechangetracker.go, endpointslicecache.go and topology.go (CategorizeEndpoints).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Service = dict[str, Any]
+Slice = dict[str, Any]
+Address = tuple[str, int]
+
+SERVICE_NAME = "kubernetes.io/service-name"
+DEFAULT_AFFINITY_SECONDS = 10800
+
+
+@dataclass(frozen=True)
+class Frontend:
+    """Where connections are taken: `where` is "node" (inside the machine) or "host" (the host's loopback)."""
+
+    where: str
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where they go. `affinity` is how many seconds a client stays with its endpoint, 0 for not at all."""
+
+    service: tuple[str, str]
+    endpoints: tuple[Address, ...]
+    affinity: int = 0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    address: Address
+    ready: bool
+    serving: bool
+    terminating: bool
+    node: str
+
+
+def make_rules(
+    services: Iterable[Service], slices: Iterable[Slice], node: str, node_ip: str, host_ip: str
+) -> dict[Frontend, Backend]:
+    """The whole table for one node. A frontend without endpoints is in it too: connections to it are refused."""
+    by_service = _endpoints_by_service(slices)
+    rules: dict[Frontend, Backend] = {}
+    for service in services:
+        spec, key = service["spec"], (service["metadata"]["namespace"], service["metadata"]["name"])
+        if not has_cluster_ip(service):
+            continue
+        for port in spec.get("ports") or []:
+            if port.get("protocol", "TCP") != "TCP":
+                continue
+            endpoints = by_service.get(key, {}).get(port.get("name", ""), [])
+            inside = Backend(key, _usable(endpoints, spec.get("internalTrafficPolicy"), node), _affinity(spec))
+            rules[Frontend("node", spec["clusterIP"], port["port"])] = inside
+            if node_port := port.get("nodePort"):
+                outside = Backend(key, _usable(endpoints, spec.get("externalTrafficPolicy"), node), _affinity(spec))
+                for where, ip in {ip: (where, ip) for where, ip in (("node", node_ip), ("host", host_ip))}.values():
+                    rules[Frontend(where, ip, node_port)] = outside
+    return rules
+
+
+def has_cluster_ip(service: Service) -> bool:
+    spec = service["spec"]
+    return spec.get("type", "ClusterIP") != "ExternalName" and spec.get("clusterIP", "") not in ("", "None")
+
+
+def unsupported_ports(service: Service) -> list[dict[str, Any]]:
+    """Ports that this proxy does not serve."""
+    return [p for p in service["spec"].get("ports") or [] if p.get("protocol", "TCP") != "TCP"]
+
+
+def _endpoints_by_service(slices: Iterable[Slice]) -> dict[tuple[str, str], dict[str, list[Endpoint]]]:
+    """(namespace, service) -> port name -> endpoints."""
+    found: dict[tuple[str, str], dict[str, list[Endpoint]]] = defaultdict(lambda: defaultdict(list))
+    for each in slices:
+        metadata = each["metadata"]
+        name = (metadata.get("labels") or {}).get(SERVICE_NAME)
+        if not name or each.get("addressType", "IPv4") != "IPv4":
+            continue
+        for port in each.get("ports") or []:
+            if port.get("port"):
+                named = found[metadata["namespace"], name][port.get("name") or ""]
+                named += [_endpoint(e, port["port"]) for e in each.get("endpoints") or [] if e.get("addresses")]
+    return found
+
+
+def _endpoint(endpoint: dict[str, Any], port: int) -> Endpoint:
+    conditions = endpoint.get("conditions") or {}
+    ready = conditions.get("ready") is not False
+    serving = conditions["serving"] if conditions.get("serving") is not None else ready
+    terminating = bool(conditions.get("terminating"))
+    return Endpoint((endpoint["addresses"][0], port), ready, serving, terminating, endpoint.get("nodeName") or "")
+
+
+def _usable(endpoints: list[Endpoint], policy: str | None, node: str) -> tuple[Address, ...]:
+    """The ready ones; where there is none, those that still serve while they terminate. Policy Local: this node's."""
+    if policy == "Local":
+        endpoints = [e for e in endpoints if e.node == node]
+    chosen = [e for e in endpoints if e.ready] or [e for e in endpoints if e.serving and e.terminating]
+    return tuple(sorted({e.address for e in chosen}))
+
+
+def _affinity(spec: dict[str, Any]) -> int:
+    if spec.get("sessionAffinity") != "ClientIP":
+        return 0
+    config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    return config.get("timeoutSeconds") or DEFAULT_AFFINITY_SECONDS

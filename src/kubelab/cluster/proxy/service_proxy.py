@@ -1,0 +1,167 @@
+"""The service proxy: keeps a node's open ports equal to the table that Services and EndpointSlices give.
+
+Upstream: kube-proxy (pkg/proxy), which writes the same table into iptables. Here a cluster IP is an address of the
+machine, and a port of it an open socket in the machine's network. Without endpoints the socket is closed, so that the
+kernel refuses connections, as upstream's REJECT rule does. The client's address is not kept: an endpoint sees the
+node's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+from kubelab.clock import Clock
+from kubelab.cluster.events import EventRecorder
+from kubelab.cluster.informer import Informer
+from kubelab.cluster.kubelet.alarm import Alarm
+from kubelab.cluster.kubelet.config import KubeletConfiguration
+from kubelab.cluster.proxy.forwarder import Forwarder
+from kubelab.cluster.proxy.rules import Backend, Frontend, has_cluster_ip, make_rules, unsupported_ports
+from kubelab.runtime.api import RuntimeServiceError
+from kubelab.runtime.client import RuntimeClient
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0
+BACKLOG = 128
+
+
+class ServiceProxy:
+    """`await start()` returns when the services that are known are served."""
+
+    def __init__(
+        self,
+        config: KubeletConfiguration,
+        runtime: RuntimeClient,
+        services: Informer,
+        slices: Informer,
+        recorder: EventRecorder,
+        clock: Clock,
+    ) -> None:
+        self._config, self._runtime = config, runtime
+        self._services, self._slices = services, slices
+        self._recorder, self._clock, self._alarm = recorder, clock, Alarm(clock)
+        self._forwarders: dict[Frontend, Forwarder] = {}
+        self._addresses: set[str] = set()
+        self._warned: set[tuple[Any, ...]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        for informer in (self._services, self._slices):
+            informer.add_handler(
+                lambda _: self._alarm.ring(), lambda _, __: self._alarm.ring(), lambda _: self._alarm.ring()
+            )
+            await informer.synced()
+        await self._reconcile()
+        self._task = asyncio.create_task(self._run(), name="service proxy")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for forwarder in self._forwarders.values():
+            forwarder.close()
+
+    async def restart(self) -> None:
+        """The machine was made anew: nothing that was open in it is."""
+        for forwarder in self._forwarders.values():
+            forwarder.close()
+        self._forwarders.clear()
+        self._addresses.clear()
+        self._alarm.ring()
+
+    async def _run(self) -> None:
+        complete = True
+        while True:
+            await self._alarm.wait(None if complete else self._clock.monotonic() + RETRY_SECONDS)
+            try:
+                complete = await self._reconcile()
+            except Exception:
+                log.exception("services not brought up to date")
+                complete = False
+
+    async def _reconcile(self) -> bool:
+        """Open, change and close until the node is as the table says. False where something has to be tried again."""
+        config = self._config
+        services = self._services.list()
+        rules = make_rules(services, self._slices.list(), config.nodeName, config.node_ip, config.hostAddress)
+        served = {front: back for front, back in rules.items() if back.endpoints}
+        for frontend in self._forwarders.keys() - served.keys():
+            self._forwarders.pop(frontend).close()
+        complete = await self._reconcile_addresses({s["spec"]["clusterIP"] for s in services if has_cluster_ip(s)})
+        for frontend, backend in served.items():
+            complete &= await self._serve(frontend, backend)
+        for service in services:
+            self._warn_unsupported(service)
+        return complete
+
+    async def _reconcile_addresses(self, wanted: set[str]) -> bool:
+        complete = True
+        for change, ips in (("add_address", wanted - self._addresses), ("remove_address", self._addresses - wanted)):
+            for ip in ips:
+                try:
+                    await getattr(self._runtime, change)(self._config.nodeName, ip)
+                except RuntimeServiceError as error:
+                    log.warning("%s %s: %s", change, ip, error)
+                    complete = False
+                    continue
+                self._addresses ^= {ip}
+        return complete
+
+    async def _serve(self, frontend: Frontend, backend: Backend) -> bool:
+        if frontend in self._forwarders:
+            self._forwarders[frontend].backend = backend
+            return True
+        forwarder = Forwarder(backend, self._open_socket, self._clock)
+        try:
+            await forwarder.start(await self._listen(frontend))
+        except (OSError, RuntimeServiceError) as error:
+            self._warn_not_open(frontend, backend, error)
+            return False
+        self._forwarders[frontend] = forwarder
+        return True
+
+    async def _open_socket(self) -> socket.socket:
+        return await self._runtime.open_socket(self._config.nodeName)
+
+    async def _listen(self, frontend: Frontend) -> socket.socket:
+        """A listening socket, in the machine or on the host.
+
+        Machines that share the host's network (level process) share the cluster IPs too: each may listen on them.
+        """
+        made = await self._open_socket() if frontend.where == "node" else socket.socket()
+        try:
+            made.setblocking(False)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if frontend.where == "node":
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            made.bind((frontend.ip, frontend.port))
+            made.listen(BACKLOG)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    # -- what is not served is said, once
+
+    def _warn_not_open(self, frontend: Frontend, backend: Backend, error: Exception) -> None:
+        service = self._services.get(*backend.service)
+        message = f"node {self._config.nodeName} cannot listen on {frontend.ip}:{frontend.port}: {error}"
+        self._warn(service, "FailedListen", message)
+
+    def _warn_unsupported(self, service: dict[str, Any]) -> None:
+        for port in unsupported_ports(service):
+            message = f"port {port['port']}/{port['protocol']} is not served: the service proxy forwards TCP only"
+            self._warn(service, "UnsupportedProtocol", message)
+
+    def _warn(self, service: dict[str, Any] | None, reason: str, message: str) -> None:
+        uid = service["metadata"]["uid"] if service else ""
+        if (uid, message) in self._warned:
+            return
+        self._warned.add((uid, message))
+        log.warning("%s", message)
+        if service:
+            self._recorder.event(service, "Warning", reason, message)
