@@ -33,11 +33,11 @@ class Response:
     left_host: bool = False  # the answer is a redirect to another host, which was not followed
 
 
-async def http_get(dial: Dial, url: str, headers: dict[str, str], timeout: float) -> Response:
-    """GET `url`, following redirects on the same host. HTTPError where no answer comes within `timeout` seconds."""
+async def http_get(dial: Dial, url: str, headers: dict[str, str], seconds: float) -> Response:
+    """GET `url`, following redirects on the same host. HTTPError where no answer comes within `seconds`."""
     try:
-        async with asyncio.timeout(timeout):
-            return await _follow(dial, url, headers, timeout)
+        async with asyncio.timeout(seconds):
+            return await _follow(dial, url, headers, seconds)
     except TimeoutError:
         reason = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
     except OSError as error:
@@ -57,10 +57,10 @@ def describe_os_error(error: OSError, address: str) -> str:
     return f"dial tcp {address}: connect: {reason}"
 
 
-async def _follow(dial: Dial, url: str, headers: dict[str, str], timeout: float) -> Response:
+async def _follow(dial: Dial, url: str, headers: dict[str, str], seconds: float) -> Response:
     host = urlsplit(url).hostname
     for _ in range(MAX_REDIRECTS):
-        response = await _once(dial, url, headers, timeout)
+        response = await _once(dial, url, headers, seconds)
         location = response.headers.get("location")
         if response.status not in (301, 302, 303, 307, 308) or not location:
             return response
@@ -70,9 +70,9 @@ async def _follow(dial: Dial, url: str, headers: dict[str, str], timeout: float)
     raise ValueError(f"stopped after {MAX_REDIRECTS} redirects")
 
 
-async def _once(dial: Dial, url: str, headers: dict[str, str], timeout: float) -> Response:
+async def _once(dial: Dial, url: str, headers: dict[str, str], seconds: float) -> Response:
     parts = urlsplit(url)
-    reader, writer = await dial(parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80), timeout)
+    reader, writer = await dial(parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80), seconds)
     try:
         if parts.scheme == "https":
             await writer.start_tls(_unverified())

@@ -67,5 +67,5 @@ class HookRunner:
                 f'HTTP lifecycle hook for Container "{container["name"]}" failed - status {response.status}'
             )
 
-    async def _dial(self, host: str, port: int, timeout: float) -> Any:
-        return await self._runtime.dial(self._machine, host, port, timeout)
+    async def _dial(self, host: str, port: int, seconds: float) -> Any:
+        return await self._runtime.dial(self._machine, host, port, seconds)

@@ -1,7 +1,7 @@
 """The strategic merge patch that turns one pod status into another.
 
-Upstream: apimachinery's strategicpatch.CreateTwoWayMergePatch, for the one type. Conditions merge by `type`, so that those
-of others stay; addresses merge by `ip`; container statuses are replaced whole.
+Upstream: apimachinery's strategicpatch.CreateTwoWayMergePatch, for the one type. Conditions merge by `type`, so that
+those of others stay; addresses merge by `ip`; container statuses are replaced whole.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 Status = dict[str, Any]
+NOT_OURS = ("qosClass", "observedGeneration")  # the API server's
 MERGE_KEYS = {"conditions": "type", "podIPs": "ip", "hostIPs": "ip"}
 
 
 def status_patch(old: Status, new: Status) -> Status:
     """What to send; empty where there is nothing to change. Fields that are gone are sent as null."""
-    patch: Status = {
-        field: None for field in old if field not in new and field not in ("qosClass", "observedGeneration")
-    }
+    gone = [field for field in old if field not in new and field not in NOT_OURS]
+    patch: Status = dict.fromkeys(gone)
     for field, value in new.items():
         if old.get(field) == value:
             continue

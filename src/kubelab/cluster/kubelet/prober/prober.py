@@ -57,41 +57,41 @@ class Prober:
         raise AssertionError("unreachable")
 
     async def _once(self, probe: dict[str, Any], status: dict[str, Any], container: Container, cid: str) -> Outcome:
-        timeout = float(probe.get("timeoutSeconds") or 1)
+        seconds = float(probe.get("timeoutSeconds") or 1)
         try:
             if action := probe.get("exec"):
-                return await self._exec(action.get("command") or [], cid.removeprefix(SCHEME), timeout)
+                return await self._exec(action.get("command") or [], cid.removeprefix(SCHEME), seconds)
             if action := probe.get("httpGet"):
-                return await self._http(action, status, container, timeout)
+                return await self._http(action, status, container, seconds)
             if action := probe.get("tcpSocket"):
                 host = action.get("host") or status.get("podIP", "")
-                return await self._tcp(host, podutil.find_port(container, action["port"]), timeout)
+                return await self._tcp(host, podutil.find_port(container, action["port"]), seconds)
         except ValueError as error:
             raise ProbeError(str(error)) from error
         if "grpc" in probe:
             raise ProbeError("gRPC probes are not supported by this node: use httpGet, tcpSocket or exec")
         raise ProbeError(f"missing probe handler for {container['name']}")
 
-    async def _exec(self, command: list[str], container_id: str, timeout: float) -> Outcome:
+    async def _exec(self, command: list[str], container_id: str, seconds: float) -> Outcome:
         try:
-            result = await self._runtime.exec_sync(container_id, command, timeout)
+            result = await self._runtime.exec_sync(container_id, command, seconds)
         except RuntimeServiceError as error:
             if error.code == "DeadlineExceeded":
                 quoted = " ".join(command)
-                return Result.FAILURE, f'command timed out: "{quoted}" timed out after {timeout:g}s', False
+                return Result.FAILURE, f'command timed out: "{quoted}" timed out after {seconds:g}s', False
             raise ProbeError(str(error)) from error
         output = (result.stdout + result.stderr)[:BODY_LIMIT].decode(errors="replace")
         return (Result.FAILURE if result.exit_code else Result.SUCCESS), output, False
 
     async def _http(
-        self, action: dict[str, Any], status: dict[str, Any], container: Container, timeout: float
+        self, action: dict[str, Any], status: dict[str, Any], container: Container, seconds: float
     ) -> Outcome:
         port = podutil.find_port(container, action["port"])
         host = action.get("host") or status.get("podIP", "")
         url = f"{action.get('scheme', 'HTTP').lower()}://{host}:{port}/{action.get('path', '').lstrip('/')}"
         headers = {h["name"]: h["value"] for h in action.get("httpHeaders") or []}
         try:
-            response = await http_get(self._dial, url, headers, timeout)
+            response = await http_get(self._dial, url, headers, seconds)
         except HTTPError as error:
             return Result.FAILURE, str(error), False
         if response.left_host:
@@ -101,10 +101,10 @@ class Prober:
             return Result.SUCCESS, "", False
         return Result.FAILURE, f"HTTP probe failed with statuscode: {response.status}", False
 
-    async def _tcp(self, host: str, port: int, timeout: float) -> Outcome:
+    async def _tcp(self, host: str, port: int, seconds: float) -> Outcome:
         try:
-            async with asyncio.timeout(timeout):
-                _, writer = await self._dial(host, port, timeout)
+            async with asyncio.timeout(seconds):
+                _, writer = await self._dial(host, port, seconds)
         except TimeoutError:
             return Result.FAILURE, f"dial tcp {host}:{port}: i/o timeout", False
         except OSError as error:
@@ -112,10 +112,10 @@ class Prober:
         writer.close()
         return Result.SUCCESS, "", False
 
-    async def _dial(self, host: str, port: int, timeout: float) -> Streams:
+    async def _dial(self, host: str, port: int, seconds: float) -> Streams:
         """From inside the node, as the kubelet's own connections are upstream."""
         try:
-            return await self._runtime.dial(self._machine, host, port, timeout)
+            return await self._runtime.dial(self._machine, host, port, seconds)
         except RuntimeServiceError as error:
             raise ProbeError(str(error)) from error
 
