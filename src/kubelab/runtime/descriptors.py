@@ -1,7 +1,6 @@
 """Read and write the descriptors that the runtime hands out (pipes, a pty's master) from an event loop.
 
-Both calls take the descriptor over: closing the transport or the writer closes it. Where one pty master serves both
-ways, give each call a copy (`os.dup`).
+They must be non-blocking, and stay their owner's: nothing here closes one.
 """
 
 from __future__ import annotations
@@ -9,38 +8,44 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 CHUNK = 32 * 1024
 
 
 async def chunks(descriptor: int) -> AsyncIterator[bytes]:
-    """What a descriptor yields, until its end. A pty's end is EIO, which here is an end like any other."""
-    reader, transport = await open_reader(descriptor)
+    """What a descriptor yields, as it comes, until its end. A pty's end is EIO, which here is an end like any other."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            data = os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            await _ready(descriptor, loop.add_reader, loop.remove_reader)
+            continue
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return
+        if not data:
+            return
+        yield data
+
+
+async def write(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, waiting while the other end does not read. Raises BrokenPipeError where it is gone."""
+    loop, rest = asyncio.get_running_loop(), memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:
+            await _ready(descriptor, loop.add_writer, loop.remove_writer)
+
+
+async def _ready(descriptor: int, add: Callable[..., Any], remove: Callable[[int], Any]) -> None:
+    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    add(descriptor, lambda: ready.done() or ready.set_result(None))
     try:
-        while data := await reader.read(CHUNK):
-            yield data
-    except OSError as error:
-        if error.errno != errno.EIO:
-            raise
+        await ready
     finally:
-        transport.close()
-
-
-async def open_reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
-    """A StreamReader over a descriptor, and the transport to close it with."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
-    )
-    return reader, transport
-
-
-async def open_writer(descriptor: int) -> asyncio.StreamWriter:
-    """A StreamWriter over a descriptor; `drain()` waits while the other end does not read."""
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.connect_write_pipe(
-        lambda: asyncio.streams.FlowControlMixin(loop), os.fdopen(descriptor, "wb", buffering=0)
-    )
-    return asyncio.StreamWriter(transport, protocol, None, loop)
+        remove(descriptor)

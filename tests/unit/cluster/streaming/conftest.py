@@ -39,6 +39,8 @@ class LocalSession:
     def __init__(self, process: asyncio.subprocess.Process, stdin: int | None, stdout: int, stderr: int | None) -> None:
         self._process, self.pid = process, process.pid
         self.stdin, self.stdout, self.stderr = stdin, stdout, stderr
+        for descriptor in {stdin, stdout, stderr} - {None}:
+            os.set_blocking(descriptor, False)
 
     async def __aenter__(self) -> LocalSession:
         return self

@@ -11,11 +11,13 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kubelab.runtime.api import RuntimeServiceError
-from kubelab.runtime.descriptors import chunks, open_writer
+from kubelab.runtime.descriptors import chunks, write
 
 if TYPE_CHECKING:
     from kubelab.runtime.client import ExecSession, RuntimeClient
@@ -139,18 +141,40 @@ async def attach_to_container(
         return True
 
     inward: list[Awaitable[None]] = []
-    try:
+    async with AsyncExitStack() as stack:
         if options.stdin:
-            inward.append(_copy_in(streams, await runtime.attach_stdin(container_id), close=not options.tty))
-    except RuntimeServiceError as error:
-        await streams.finish(internal_error(f"error attaching to container: {error}"))
-        return
-    if options.tty:
-        inward.append(_resize(streams, lambda rows, columns: runtime.resize_container_tty(container_id, rows, columns)))
-    async with _pumps((inward, [])):
-        if await _unless_closed(copy_output(), streams) is None:
-            return
-    await streams.finish(success())
+            try:
+                stdin = await runtime.attach_stdin(container_id)
+            except RuntimeServiceError as error:
+                await streams.finish(internal_error(f"error attaching to container: {error}"))
+                return
+            closing = stack.enter_context(_Descriptor(stdin))
+            inward.append(_copy_in(streams, stdin, at_end=_nothing if options.tty else closing.close))
+        if options.tty:
+            inward.append(_resize(streams, partial(runtime.resize_container_tty, container_id)))
+        async with _pumps((inward, [])):
+            if await _unless_closed(copy_output(), streams) is None:
+                return
+        await streams.finish(success())
+
+
+class _Descriptor:
+    """Closes a descriptor once: when told, or at the end of the block."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._descriptor: int | None = descriptor
+
+    def __enter__(self) -> _Descriptor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def exec_pumps(
@@ -160,14 +184,14 @@ def exec_pumps(
     inward: list[Awaitable[None]] = []
     outward: list[Awaitable[None]] = []
     if session.stdin is not None and options.stdin:
-        inward.append(_copy_in(streams, os.dup(session.stdin), close=not options.tty))
-        session.close_stdin()  # so that the copy's end is the end
+        # A terminal is not hung up by its user's silence.
+        inward.append(_copy_in(streams, session.stdin, at_end=_nothing if options.tty else session.close_stdin))
     if options.tty:
         inward.append(_resize(streams, session.resize))
     if session.stdout is not None:
-        outward.append(_copy_out(os.dup(session.stdout), streams.write_stdout if options.stdout else _drop))
+        outward.append(_copy_out(session.stdout, streams.write_stdout if options.stdout else _drop))
     if session.stderr is not None:
-        outward.append(_copy_out(os.dup(session.stderr), streams.write_stderr if options.stderr else _drop))
+        outward.append(_copy_out(session.stderr, streams.write_stderr if options.stderr else _drop))
     return inward, outward
 
 
@@ -199,22 +223,17 @@ async def _unless_closed(work: Awaitable[Any], streams: RemoteStreams) -> Any:
         gone.cancel()
 
 
-async def _copy_in(streams: RemoteStreams, descriptor: int, *, close: bool) -> None:
-    """Client's stdin into a descriptor. Without a terminal its end closes the descriptor: the program sees EOF."""
-    writer = await open_writer(descriptor)
-    try:
-        while data := await streams.read_stdin():
-            writer.write(data)
-            await writer.drain()
-        if not close:
-            await asyncio.Event().wait()  # a terminal is not hung up by its user's silence
-    finally:
-        writer.close()
+async def _copy_in(streams: RemoteStreams, descriptor: int, *, at_end: Callable[[], None]) -> None:
+    """The client's stdin into a descriptor."""
+    while data := await streams.read_stdin():
+        await write(descriptor, data)
+    at_end()
 
 
-async def _copy_out(descriptor: int, write: Callable[[bytes], Awaitable[None]]) -> None:
-    async for data in chunks(descriptor):
-        await write(data)
+async def _copy_out(descriptor: int, write_on: Callable[[bytes], Awaitable[None]]) -> None:
+    async with aclosing(chunks(descriptor)) as output:
+        async for data in output:
+            await write_on(data)
 
 
 async def _resize(streams: RemoteStreams, resize: Callable[[int, int], Awaitable[None]]) -> None:
@@ -223,3 +242,6 @@ async def _resize(streams: RemoteStreams, resize: Callable[[int, int], Awaitable
 
 
 async def _drop(_: bytes) -> None: ...
+
+
+def _nothing() -> None: ...
