@@ -123,7 +123,7 @@ class ContainerStats:
 class ContainerEvent:
     """CRI's GetContainerEvents: something happened to a container or sandbox; ask for its status."""
 
-    type: str  # "CONTAINER_CREATED_EVENT" | "CONTAINER_STARTED_EVENT" | "CONTAINER_STOPPED_EVENT" | "CONTAINER_DELETED_EVENT"
+    type: str  # "CONTAINER_{CREATED,STARTED,STOPPED,DELETED}_EVENT"
     container_id: str
     sandbox_id: str
     machine: str

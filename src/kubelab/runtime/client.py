@@ -23,6 +23,7 @@ from kubelab.runtime.api import (
     PodSandboxStatus,
     RuntimeServiceError,
 )
+from kubelab.runtime.descriptors import chunks
 from kubelab.runtime.wire import Channel, Message
 
 Env = Iterable[tuple[str, str]]
@@ -86,7 +87,7 @@ class RuntimeClient:
         """Returns when the program is executing."""
         await self._call("start_container", id=container_id)
 
-    async def stop_container(self, container_id: str, timeout: float) -> None:
+    async def stop_container(self, container_id: str, timeout: float) -> None:  # noqa: ASYNC109 (CRI's parameter)
         """The stop signal, and SIGKILL after `timeout` seconds; returns when the container has ended."""
         await self._call("stop_container", id=container_id, timeout=timeout)
 
@@ -138,7 +139,7 @@ class RuntimeClient:
         self,
         container_id: str,
         argv: Sequence[str],
-        timeout: float,
+        timeout: float,  # noqa: ASYNC109 (CRI's parameter)
         env: Env = (),
         user: str = "",
         working_dir: str = "",
@@ -150,7 +151,7 @@ class RuntimeClient:
             try:
                 async with asyncio.timeout(timeout or None):
                     stdout, stderr, code = await asyncio.gather(
-                        read_all(session.stdout), read_all(session.stderr), session.wait()
+                        _read_all(session.stdout), _read_all(session.stderr), session.wait()
                     )
             except TimeoutError:
                 await session.kill(9)
@@ -189,7 +190,11 @@ class RuntimeClient:
         }
 
     async def dial(
-        self, where: str, host: str, port: int, timeout: float
+        self,
+        where: str,
+        host: str,
+        port: int,
+        timeout: float,  # noqa: ASYNC109 (reads like asyncio.open_connection's other arguments)
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect from inside a network. Raises OSError as connect(2) does, TimeoutError after `timeout` seconds."""
         made, addresses = await self._socket(where, socket.AF_INET, socket.SOCK_STREAM)
@@ -345,19 +350,5 @@ def _close(descriptors: Iterable[int]) -> None:
         os.close(descriptor)
 
 
-async def read_all(descriptor: int) -> bytes:
-    """Everything that comes out of a non-blocking descriptor until its end."""
-    loop, data = asyncio.get_running_loop(), bytearray()
-    while True:
-        ready: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(descriptor, lambda: ready.done() or ready.set_result(None))
-        try:
-            await ready
-            chunk = os.read(descriptor, 65536)
-        except BlockingIOError:
-            continue
-        finally:
-            loop.remove_reader(descriptor)
-        if not chunk:
-            return bytes(data)
-        data += chunk
+async def _read_all(descriptor: int) -> bytes:
+    return b"".join([chunk async for chunk in chunks(descriptor)])

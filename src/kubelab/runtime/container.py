@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from kubelab.runtime.sandbox import Sandbox
 from kubelab.runtime.supervised import Exit, Supervised
 
 START_FAILED = 128  # exit code of a container whose program could not be started (containerd, errorStartExitCode)
+KILLED = 128 + signal.SIGKILL
 EPOCH = "1970-01-01T00:00:00.000000000Z"  # what containerd says it was started at
 
 
@@ -54,7 +56,10 @@ class Container:
 
     def exited(self, exit_: Exit) -> None:
         self.exit = exit_
-        self.reason = "OOMKilled" if self.out_of_memory else "Completed" if exit_.code == 0 else "Error"
+        if self.out_of_memory and exit_.code == KILLED:
+            self.reason = "OOMKilled"
+        else:
+            self.reason = "Error" if exit_.code else "Completed"
 
     def close_stdin(self) -> None:
         if self.stdin >= 0:

@@ -20,10 +20,9 @@ from kubelab.runtime.sandbox import Sandbox
 from kubelab.runtime.supervised import Exit, Supervised, fork
 
 # What containerd's shim puts before runc's message; the kubelet and dockerd show it, and dockerd reads it.
-START_PREFIX = (
-    "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
-)
-EXEC_PREFIX = "OCI runtime exec failed: exec failed: unable to start container process: "
+_UNABLE = "unable to start container process: "
+START_PREFIX = "failed to create shim task: OCI runtime create failed: runc create failed: " + _UNABLE
+EXEC_PREFIX = "OCI runtime exec failed: exec failed: " + _UNABLE
 
 
 class Images(Protocol):
@@ -70,10 +69,8 @@ class Containers:
             raise RuntimeServiceError("InvalidArgument", "no command specified: the image has none and argv is empty")
         for mount in config.mounts:
             if not os.path.lexists(mount.host_path):
-                raise RuntimeServiceError(
-                    "InvalidArgument",
-                    f"failed to mount {mount.host_path} at {mount.container_path}: no such file or directory",
-                )
+                message = f"failed to mount {mount.host_path} at {mount.container_path}: no such file or directory"
+                raise RuntimeServiceError("InvalidArgument", message)
         identifier = secrets.token_hex(32)
         container = Container(identifier, sandbox, config, self._folder / identifier)
         self._all[identifier] = container
@@ -124,8 +121,8 @@ class Containers:
         self._watch.discard(container)
         self._emit("STOPPED", container)
 
-    async def stop(self, container_id: str, timeout: float) -> None:
-        """The stop signal, then after `timeout` seconds SIGKILL. Returns when it has ended; a stopped one is no error."""
+    async def stop(self, container_id: str, timeout: float) -> None:  # noqa: ASYNC109 (CRI's parameter)
+        """The stop signal, then after `timeout` seconds SIGKILL. Returns when it has ended."""
         container = self.get(container_id)
         async with container.starting:  # one that is just being started is stopped when it runs
             supervised = container.supervised

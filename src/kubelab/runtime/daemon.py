@@ -14,14 +14,15 @@ import resource
 import shutil
 import signal
 import socket
-from typing import Any
 
 from kubelab.component import Component, die_with_parent
 from kubelab.home import Home
 from kubelab.images.store import ImageStore
 from kubelab.runtime import levels, wire
 from kubelab.runtime.api import RuntimeServiceError
+from kubelab.runtime.isolation import Stdio
 from kubelab.runtime.service import RuntimeService
+from kubelab.runtime.supervised import Supervised
 from kubelab.runtime.wire import Channel, Message
 
 log = logging.getLogger("kubelab.runtime")
@@ -31,9 +32,9 @@ async def run(component: Component) -> None:
     """The component `runtime`."""
     home = Home.from_environment().ensure()
     _raise_descriptor_limit()
-    _empty(home)
     isolation, tried = levels.choose(home)
     isolation.start()
+    _empty(home)  # after a kill, and not before we have the rights over what containers left
     if "KUBELAB_PARENT" in os.environ:
         die_with_parent()  # once more: a change of credentials, as entering a user namespace is, may undo it
     service = RuntimeService(home, isolation, ImageStore(home.images), tried)
@@ -68,14 +69,14 @@ def _listen(home: Home) -> socket.socket:
         listener.bind(str(home.runtime_socket))
     finally:
         os.umask(previous)
-    listener.listen(128)
+    listener.listen(1024)
     return listener
 
 
 async def _reap(service: RuntimeService) -> None:
     """Collect children that ended: monitors, pause processes, and whatever fell to us as their subreaper."""
     with contextlib.suppress(ChildProcessError):
-        while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+        while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:  # noqa: ASYNC222 (does not wait)
             await service.sandboxes.process_died(ended)
 
 
@@ -109,12 +110,8 @@ class Server:
 
     async def _dispatch(self, channel: Channel, given: Message, descriptors: list[int]) -> None:
         method = given.pop("method")
-        special = {
-            "exec": self._exec,
-            "events": self._events,
-            "open_socket": self._open_socket,
-            "attach_stdin": self._attach,
-        }
+        special = {"exec": self._exec, "events": self._events, "open_socket": self._open_socket}
+        special["attach_stdin"] = self._attach
         if method in special:
             await special[method](channel, given, descriptors)
         else:
@@ -140,9 +137,11 @@ class Server:
 
     async def _exec(self, channel: Channel, given: Message, descriptors: list[int]) -> None:
         """With a terminal its master goes back; else the client has sent the program's three descriptors."""
-        stdio = (None, None, None) if given["tty"] else tuple(descriptors)
         try:
-            supervised = await self._service.containers.exec(given["id"], given, stdio)  # type: ignore[arg-type]
+            if len(descriptors) != (0 if given["tty"] else 3):
+                raise RuntimeServiceError("InvalidArgument", "exec takes three descriptors, none with a terminal")
+            stdio: Stdio = (None, None, None) if given["tty"] else (descriptors[0], descriptors[1], descriptors[2])
+            supervised = await self._service.containers.exec(given["id"], given, stdio)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -158,7 +157,7 @@ class Server:
             commands.cancel()
 
 
-async def _obey(channel: Channel, supervised: Any) -> None:
+async def _obey(channel: Channel, supervised: Supervised) -> None:
     """Resizes and signals from an exec's client, until it goes; the program then runs on, as upstream's does."""
     while received := await channel.receive():
         message, _ = received

@@ -9,6 +9,7 @@ attached, and an unterminated last line stays `P`: readers get exactly the bytes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -87,6 +88,27 @@ def parse(line: bytes) -> LogEntry:
     return LogEntry(time_.decode(), stream.decode(), text if partial else text + b"\n", partial)
 
 
+class LogReader:
+    """A log file from a place on; `poll()` gives what has been added."""
+
+    def __init__(self, path: str | os.PathLike[str], tail: int | None, since: datetime | str | None) -> None:
+        self._file = Path(path).open("rb")  # noqa: SIM115 (close() is ours)
+        self._oldest = _rfc3339(since)
+        self._rest = b""
+        if tail is not None:
+            self._file.seek(tail_offset(self._file, tail))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def poll(self) -> Iterator[LogEntry]:
+        while block := self._file.read(_BLOCK):
+            *lines, self._rest = (self._rest + block).split(b"\n")
+            for entry in map(parse, lines):
+                if entry.timestamp >= self._oldest:
+                    yield entry
+
+
 async def read(
     path: str | os.PathLike[str],
     *,
@@ -100,21 +122,14 @@ async def read(
     With `follow` go on with what is appended, and wait for a file that is not there yet, until `ended()` says that the
     writer is gone and everything is read. Raises FileNotFoundError where there is no file and nothing to wait for.
     """
-    while follow and not Path(path).exists() and not ended():
+    while follow and not os.path.exists(path) and not ended():  # noqa: ASYNC110, ASYNC240, PTH110 (a quick look)
         await asyncio.sleep(FOLLOW_INTERVAL)
-    oldest = _rfc3339(since)
-    with Path(path).open("rb") as file:
-        if tail is not None:
-            file.seek(tail_offset(file, tail))
-        rest = b""
+    with contextlib.closing(LogReader(path, tail, since)) as reader:
         while True:
             last = ended()  # asked before reading: what was written before the end is then read
-            while block := file.read(_BLOCK):
-                *lines, rest = (rest + block).split(b"\n")
-                for entry in map(parse, lines):
-                    if entry.timestamp >= oldest:
-                        yield entry
-            if not follow or last:
+            for entry in reader.poll():
+                yield entry
+            if last or not follow:
                 return
             await asyncio.sleep(FOLLOW_INTERVAL)
 

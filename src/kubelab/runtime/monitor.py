@@ -65,8 +65,8 @@ def run(launch: Launch, control: socket.socket) -> None:
 
 
 class Monitor:
-    """To the daemon: {"error"} | {"started", "pid", "namespaces"} with the terminal's master attached, then {"exit_code",
-    "finished_at"}. From the daemon: {"signal"} | {"rows", "columns"}; its end means that the daemon is gone."""
+    """To the daemon: {"error"} | {"started", "pid", "namespaces"} with the terminal's master attached, then
+    {"exit_code", "finished_at"}. From the daemon: {"signal"} | {"rows", "columns"}; its end means that it is gone."""
 
     def __init__(self, launch: Launch, control: socket.socket) -> None:
         self._launch, self._control = launch, control

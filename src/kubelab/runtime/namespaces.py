@@ -43,7 +43,6 @@ class Namespaces:
         """Take the daemon into its namespaces. Only before it has any thread."""
         self.uid_map = userns.enter()
         self._lan.start()
-        self._shm.mkdir(parents=True, exist_ok=True)
         self._alive = os.pipe()  # nobody but the daemon holds the writing end: it closes when the daemon is gone
         syscalls.become_subreaper()
 
@@ -89,6 +88,7 @@ class Namespaces:
 
     async def start_sandbox(self, sandbox: Sandbox) -> None:
         """Fork the pause process with the sandbox's namespaces and network. Raises RuntimeServiceError."""
+        self._shm.mkdir(parents=True, exist_ok=True)
         self._ports += 1
         port = f"veth{self._ports}"
         machine = self._lan.machines[sandbox.config.machine]

@@ -42,7 +42,7 @@ class Plain:
         return {
             "isolation": "containers see the host's processes, users and network",
             "files": "WORKDIR and relative paths lead into the image's files; absolute paths that a program opens lead "
-            "to the host's. An absolute path in the command line leads into the image where the host has no such file",
+            "to the host's, those in the command line into the image where the host has no such file",
             "mounts": "a volume is a symbolic link in the image's files; readOnly and readOnlyRootFilesystem do nothing",
             "users": "all programs run as the user who started the lab; USER and runAsUser do nothing",
             "network": "a pod's address and `localhost` are kept apart for Python programs; others share the host's",

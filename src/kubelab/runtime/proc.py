@@ -31,9 +31,8 @@ def children(pid: int) -> list[int]:
     """Of all threads. Empty where the process is gone."""
     found: list[int] = []
     with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children") as file:
-                found += map(int, file.read().split())
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (thread / "children").read_text().split())
     return found
 
 
@@ -69,8 +68,7 @@ def stat(pid: int) -> Stat | None:
 
 def resident_bytes(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * PAGE
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
     except OSError:
         return 0
 
@@ -85,10 +83,10 @@ def environment(pid: int) -> dict[str, str]:
 
 
 def describe(pid: int) -> dict[str, Any] | None:
-    """As a line of `ps -ef`: pid, ppid, uid (a name where there is one), c, stime, tty, time, cmd; None where it is gone."""
+    """As a line of `ps -ef`: pid, ppid, uid (the user's name), c, stime, tty, time, cmd. None where it is gone."""
     status = stat(pid)
     try:
-        owner = os.stat(f"/proc/{pid}").st_uid
+        owner = Path(f"/proc/{pid}").stat().st_uid
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return None

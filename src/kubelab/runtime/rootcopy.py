@@ -82,7 +82,7 @@ def _describe(root: Path, prefix: str = "") -> Iterator[tuple[str, list[object]]
             yield name, [status.st_mode, 0, 0, ""]
             yield from _describe(root, name + "/")
         else:
-            link = os.readlink(entry.path) if entry.is_symlink() else ""
+            link = str(Path(entry.path).readlink()) if entry.is_symlink() else ""
             yield name, [status.st_mode, status.st_size, status.st_mtime_ns, link]
 
 

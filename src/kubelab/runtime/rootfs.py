@@ -33,15 +33,8 @@ from kubelab.runtime.syscalls import (
 )
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-MASKED = (
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/timer_list",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/acpi",
-    "/sys/firmware",
-)
+MASKED = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi", "/proc/acpi")
+MASKED += ("/sys/firmware",)
 READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _HARMLESS = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
@@ -72,7 +65,7 @@ class RootFS:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def enter(self) -> None:
-        """Mount everything and make it `/`. The caller has its namespaces already, and is alone in the mount namespace."""
+        """Mount everything and make it `/`. The caller has its namespaces already, the mount namespace for itself."""
         os.chdir(self.folder)
         lower = ":".join(f"l/{number}" for number in range(len(self.lower_dirs))) or "l"
         mount("overlay", "merged", "overlay", 0, f"lowerdir={lower},upperdir=upper,workdir=work,userxattr")
@@ -117,14 +110,10 @@ def _mount_devices(shm: Path) -> None:
     mount(shm, "dev/shm", None, MS_BIND)
     with contextlib.suppress(OSError):  # a kernel without POSIX message queues
         mount("mqueue", "dev/mqueue", "mqueue", _HARMLESS)
-    links = {
-        "fd": "/proc/self/fd",
-        "stdin": "/proc/self/fd/0",
-        "stdout": "/proc/self/fd/1",
-        "stderr": "/proc/self/fd/2",
-    }
-    for name, target in (links | {"ptmx": "pts/ptmx"}).items():
-        Path("dev", name).symlink_to(target)
+    Path("dev/ptmx").symlink_to("pts/ptmx")
+    Path("dev/fd").symlink_to("/proc/self/fd")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        Path("dev", name).symlink_to(f"/proc/self/fd/{number}")
 
 
 def _bind(descriptor: int, wanted: Mount) -> None:

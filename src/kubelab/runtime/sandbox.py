@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,4 +52,4 @@ class Sandbox:
         for file in self.etc_files().values():
             file.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            os.rmdir(self.folder)
+            self.folder.rmdir()

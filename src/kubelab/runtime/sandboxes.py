@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
 
@@ -36,8 +37,7 @@ class Sandboxes:
         """As if its power failed: whatever runs on it is killed. A machine that is not there is no error."""
         if name not in self._isolation.machine_configs():
             return
-        for sandbox in self.list(name):
-            await self.remove(sandbox.id)
+        await asyncio.gather(*(self.remove(sandbox.id) for sandbox in self.list(name)))
         self._isolation.remove_machine(name)
 
     def _machine(self, name: str) -> MachineConfig:

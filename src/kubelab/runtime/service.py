@@ -1,4 +1,4 @@
-"""The runtime service: each of its RPCs is a coroutine `(parameters, descriptors) -> (result, descriptors)`."""
+"""The runtime service: its RPCs by name, over machines and sandboxes on one side and containers on the other."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from kubelab.home import Home
 from kubelab.runtime import wire
+from kubelab.runtime.api import RuntimeServiceError
 from kubelab.runtime.containers import Containers, Images
 from kubelab.runtime.events import Events
 from kubelab.runtime.isolation import Isolation
 from kubelab.runtime.sandboxes import Sandboxes
 
 Parameters = dict[str, Any]
-Handler = Callable[[Parameters], Any]
 
 
 class RuntimeService:
@@ -39,8 +39,10 @@ class RuntimeService:
         }
 
     async def call(self, method: str, given: Parameters) -> Any:
-        """JSON's types. Raises RuntimeServiceError; KeyError for a method that there is not."""
-        result = self._METHODS[method](self, given)
+        """The result in JSON's types. Raises RuntimeServiceError."""
+        if method not in _METHODS:
+            raise RuntimeServiceError("Unimplemented", f"unknown method {method}")
+        result = _METHODS[method](self, given)
         return await result if isinstance(result, Awaitable) else result
 
     def stop_everything(self) -> Awaitable[Any]:
@@ -49,7 +51,7 @@ class RuntimeService:
     async def _run_pod_sandbox(self, given: Parameters) -> str:
         return (await self.sandboxes.run(wire.sandbox_config(given["config"]))).id
 
-    async def _create_container(self, given: Parameters) -> dict[str, str]:
+    async def _create_container(self, given: Parameters) -> str:
         config = wire.container_config(given["config"])
         return self.containers.create(self.sandboxes.get(given["sandbox_id"]), config).id
 
@@ -60,27 +62,28 @@ class RuntimeService:
         found = self.containers.list(given["machine"], given["sandbox_id"])
         return [wire.to_wire(each.status()) for each in found]
 
-    _METHODS: dict[str, Callable[[RuntimeService, Parameters], Any]] = {
-        "version": lambda self, _: self.version(),
-        "ensure_machine": lambda self, given: self.sandboxes.ensure_machine(wire.machine_config(given["config"])),
-        "remove_machine": lambda self, given: self.sandboxes.remove_machine(given["name"]),
-        "add_address": lambda self, given: self.sandboxes.add_address(given["machine"], given["ip"]),
-        "remove_address": lambda self, given: self.sandboxes.remove_address(given["machine"], given["ip"]),
-        "run_pod_sandbox": _run_pod_sandbox,
-        "stop_pod_sandbox": lambda self, given: self.sandboxes.stop(given["id"]),
-        "remove_pod_sandbox": lambda self, given: self.sandboxes.remove(given["id"]),
-        "pod_sandbox_status": lambda self, given: wire.to_wire(self.sandboxes.get(given["id"]).status()),
-        "list_pod_sandbox": _list_sandboxes,
-        "create_container": _create_container,
-        "start_container": lambda self, given: self.containers.start(given["id"]),
-        "stop_container": lambda self, given: self.containers.stop(given["id"], given["timeout"]),
-        "kill_container": lambda self, given: self.containers.kill(given["id"], given["signum"]),
-        "remove_container": lambda self, given: self.containers.remove(given["id"]),
-        "container_status": lambda self, given: wire.to_wire(self.containers.get(given["id"]).status()),
-        "list_containers": _list_containers,
-        "container_stats": lambda self, given: wire.to_wire(self.containers.stats(given["id"])),
-        "processes": lambda self, given: self.containers.processes(given["id"]),
-        "resize_container_tty": lambda self, given: self.containers.resize_tty(
-            given["id"], given["rows"], given["columns"]
-        ),
-    }
+
+_METHODS: dict[str, Callable[[RuntimeService, Parameters], Any]] = {
+    "version": lambda self, _: self.version(),
+    "ensure_machine": lambda self, given: self.sandboxes.ensure_machine(wire.machine_config(given["config"])),
+    "remove_machine": lambda self, given: self.sandboxes.remove_machine(given["name"]),
+    "add_address": lambda self, given: self.sandboxes.add_address(given["machine"], given["ip"]),
+    "remove_address": lambda self, given: self.sandboxes.remove_address(given["machine"], given["ip"]),
+    "run_pod_sandbox": RuntimeService._run_pod_sandbox,
+    "stop_pod_sandbox": lambda self, given: self.sandboxes.stop(given["id"]),
+    "remove_pod_sandbox": lambda self, given: self.sandboxes.remove(given["id"]),
+    "pod_sandbox_status": lambda self, given: wire.to_wire(self.sandboxes.get(given["id"]).status()),
+    "list_pod_sandbox": RuntimeService._list_sandboxes,
+    "create_container": RuntimeService._create_container,
+    "start_container": lambda self, given: self.containers.start(given["id"]),
+    "stop_container": lambda self, given: self.containers.stop(given["id"], given["timeout"]),
+    "kill_container": lambda self, given: self.containers.kill(given["id"], given["signum"]),
+    "remove_container": lambda self, given: self.containers.remove(given["id"]),
+    "container_status": lambda self, given: wire.to_wire(self.containers.get(given["id"]).status()),
+    "list_containers": RuntimeService._list_containers,
+    "container_stats": lambda self, given: wire.to_wire(self.containers.stats(given["id"])),
+    "processes": lambda self, given: self.containers.processes(given["id"]),
+    "resize_container_tty": lambda self, given: self.containers.resize_tty(
+        given["id"], given["rows"], given["columns"]
+    ),
+}

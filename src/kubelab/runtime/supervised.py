@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kubelab.runtime import monitor
+from kubelab.runtime import monitor, syscalls
 from kubelab.runtime.process import StartError
 from kubelab.runtime.wire import receive_datagram, send_datagram
 
@@ -36,6 +36,7 @@ def fork(function: Callable[[], None], keep: Iterable[int] = ()) -> int:
         return pid
     status = 1
     try:
+        syscalls.die_with_parent(signal.SIGKILL)
         gc.disable()  # a collection would write to, and so copy, pages that are shared with the daemon
         signal.set_wakeup_fd(-1)
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):

@@ -38,16 +38,8 @@ PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 
 _CAPABILITY_VERSION_3 = 0x20080522
-_PIVOT_ROOT = {
-    "x86_64": 155,
-    "aarch64": 41,
-    "riscv64": 41,
-    "loongarch64": 41,
-    "ppc64le": 203,
-    "s390x": 217,
-    "i686": 217,
-}
-_PIVOT_ROOT |= {"armv7l": 218, "armv6l": 218}
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "loongarch64": 41, "ppc64le": 203, "s390x": 217}
+_PIVOT_ROOT |= {"i686": 217, "armv7l": 218, "armv6l": 218}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -69,7 +61,7 @@ def unshare(flags: int) -> None:
 
 
 def setns(fd: int, flags: int) -> None:
-    """Join the namespaces named by `flags`. `fd` is a namespace file, or a pidfd whose process is in them (Linux 5.8)."""
+    """Join the namespaces named by `flags`. `fd` is a namespace file, or a pidfd of a process in them (Linux 5.8)."""
     _check(_libc.setns(fd, flags), f"setns({namespace_names(flags)})")
 
 
@@ -107,9 +99,8 @@ def pivot_root(new_root: str, put_old: str) -> None:
     number = _PIVOT_ROOT.get(platform.machine())
     if number is None:
         raise OSError(f"pivot_root: its number on {platform.machine()} is not known; add it to {Path(__file__).name}")
-    _check(
-        _libc.syscall(ctypes.c_long(number), _bytes(new_root), _bytes(put_old)), f"pivot_root({new_root}, {put_old})"
-    )
+    result = _libc.syscall(ctypes.c_long(number), _bytes(new_root), _bytes(put_old))
+    _check(result, f"pivot_root({new_root}, {put_old})")
 
 
 def prctl(option: int, argument: int) -> int:

@@ -26,7 +26,7 @@ def _records(path: Path) -> list[list[str]]:
 
 
 def lookup(user: str, root: Path = Path("/")) -> User:
-    """The user of `uid`, `name`, `uid:gid` or `name:group`; "" is root. Raises ValueError for a name that is not there."""
+    """The user of `uid`, `name`, `uid:gid` or `name:group`; "" is root. Raises ValueError for an unknown name."""
     name, _, group = user.partition(":")
     found = _passwd_entry(name or "0", root)
     uid, gid, home = found or _unlisted(name)

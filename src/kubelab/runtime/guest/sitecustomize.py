@@ -18,7 +18,7 @@ _LOCALHOST = ("localhost", "127.0.0.1", "localhost.localdomain")
 def _names():
     """Host name -> address, from the pod's own hosts file."""
     found = {}
-    with open(os.environ["KUBELAB_HOSTS"]) as lines:
+    with open(os.environ["KUBELAB_HOSTS"]) as lines:  # noqa: PTH123 (pathlib would slow every program's start)
         for line in lines:
             address, *names = line.split("#")[0].split() or [""]
             for name in names:
