@@ -5,6 +5,7 @@ Everything here can be done with the `kubernetes` and `docker` clients alone, wh
 
 from __future__ import annotations
 
+import http
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -68,6 +69,15 @@ class Lab:
     ) -> api.Answer:
         """An HTTP request to "pod/NAME" or "service/NAME" by way of the API server. TimeoutError after `timeout` s."""
         return api.request(self.k8s, method, api.proxy_path(self.namespace, target, path), body, timeout)
+
+    def ask(self, target: str, path: str = "/", timeout: float = 2) -> None:
+        """Send one request and print in a line how it ended."""
+        try:
+            answer = self.request(target, path, timeout=timeout)
+        except TimeoutError:
+            print(f"{target}: no answer")
+            return
+        print(f"{target}: {answer.status} {http.HTTPStatus(answer.status).phrase}")
 
     def exec(self, pod: str, command: Sequence[str], container: str = "") -> str:
         """What a command in a container prints, both streams. `container` may be left out where there is only one."""

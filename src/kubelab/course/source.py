@@ -6,7 +6,16 @@ It reads the text and never imports it: a notebook is a client of the engines, a
 from __future__ import annotations
 
 import ast
+import html
+import textwrap
 from pathlib import Path
+from typing import Any
+
+import ipywidgets
+from jupyterlab_pygments import JupyterStyle
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 from .errors import LabError
 
@@ -14,16 +23,22 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class Source:
-    """A piece of source with the place it stands at. In JupyterLab it is coloured."""
+    """A piece of source with the place it stands at. In JupyterLab it is coloured, in the theme's colours.
+
+    A saved notebook holds only the place: the source moves on, and the notebook is not to show an old one.
+    """
 
     def __init__(self, place: str, text: str) -> None:
         self.place, self.text = place, text
 
     def __repr__(self) -> str:
-        return f"# {self.place}\n{self.text}"
+        return f"{self.place} (run the cell to read it)"
 
-    def _repr_markdown_(self) -> str:
-        return f"**{self.place}**\n\n```python\n{self.text}\n```"
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        formatter = HtmlFormatter(style=JupyterStyle, noclasses=True, nobackground=True)
+        code = highlight(textwrap.dedent(self.text), PythonLexer(), formatter)
+        view = ipywidgets.HTML(f"<strong>{html.escape(self.place)}</strong>{code}")
+        return {**view._repr_mimebundle_(), "text/plain": repr(self)}
 
 
 def look_inside(name: str) -> Source:

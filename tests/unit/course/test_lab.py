@@ -86,6 +86,9 @@ def test_look_inside_shows_source_without_importing_it():
     assert shown.text.startswith("def look_inside(") and shown.place == "src/kubelab/course/source.py: look_inside"
     assert look_inside("course.lab:Lab.docker").text.lstrip().startswith("@cached_property")
     assert look_inside("widgets.failure_panel:FailurePanel.press").text.lstrip().startswith("def press(")
+    bundle = shown._repr_mimebundle_()
+    assert bundle["text/plain"] == "src/kubelab/course/source.py: look_inside (run the cell to read it)"
+    assert "application/vnd.jupyter.widget-view+json" in bundle
     for wrong in ("course.nowhere", "course.lab:Lab.nothing"):
         with pytest.raises(LabError):
             look_inside(wrong)
