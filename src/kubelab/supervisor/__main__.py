@@ -41,14 +41,13 @@ def main() -> None:
 
 def _supervise(home: Home, profile: str, ready: str | None) -> None:
     import asyncio
-
-    from .supervisor import log
-
-    pids.write(home.run / "supervisor.pid", os.getpid())
-
     import logging
 
+    from .supervisor import STARTING, log
+
+    pids.write(home.run / "supervisor.pid", os.getpid())
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname).1s %(message)s")
+    log.info("%s with profile %s", STARTING, profile)
     try:
         asyncio.run(_run(home, profile, ready))
     except Exception:
@@ -61,7 +60,7 @@ async def _run(home: Home, profile: str, ready: str | None) -> None:
 
     from .child import StartError
     from .control import Control
-    from .supervisor import Supervisor
+    from .supervisor import Supervisor, log
 
     supervisor, stop = Supervisor(home, profile), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -75,6 +74,7 @@ async def _run(home: Home, profile: str, ready: str | None) -> None:
         _tell(ready, {"ok": True, **supervisor.status()})
         await stop.wait()
     except StartError as error:
+        log.error("not started: %s", error)
         _tell(ready, {"ok": False, "error": str(error)})
     except asyncio.CancelledError:
         _tell(ready, {"ok": False, "error": "stopped while starting"})

@@ -20,6 +20,7 @@ from .units import Unit
 START_TIMEOUT = 60.0  # seconds until it has to be ready
 STOP_TIMEOUT = 8.0  # seconds from SIGTERM to SIGKILL
 TAIL = 15  # lines of a log that an error shows
+STARTED = "--- started"  # heads the lines of one start in a log
 
 
 class StartError(Exception):
@@ -63,6 +64,8 @@ class Child:
         }
         self.facts, self.started_at = None, time.time()
         with self.log.open("ab") as log:
+            log.write(f"{STARTED} {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+            log.flush()
             self._process = await asyncio.create_subprocess_exec(
                 *self.unit.argv,
                 env=environment,
@@ -121,12 +124,13 @@ class Child:
             await self.wait()
 
     def tail(self) -> str:
-        """The last lines of its log, indented, under a line that says where the rest is."""
-        try:
-            with self.log.open(errors="replace") as log:
-                lines = deque(log, TAIL)
-        except FileNotFoundError:
-            lines = deque()
+        """The last lines of its log, since it was started, indented, under a line that says where the rest is."""
+        lines: deque[str] = deque(maxlen=TAIL)
+        with self.log.open(errors="replace") as log:
+            for line in log:
+                lines.append(line)
+                if line.startswith(STARTED):
+                    lines.clear()
         return f"The end of {self.log}:\n" + "".join(f"  {line}" for line in lines).rstrip()
 
     def _close_go(self) -> None:

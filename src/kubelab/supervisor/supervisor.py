@@ -15,10 +15,11 @@ from kubelab.settings import files
 from kubelab.settings.profiles import PROFILES
 
 from .child import Child, StartError, describe
-from .units import CONTROL_PLANE, ENGINE, RUNTIME, restarted_by_profile, units
+from .units import CONTROL_PLANE, ENGINE, RUNTIME, Unit, restarted_by_profile, units
 
 BASE_IMAGE_TIMEOUT = 120.0
 BACKOFF, BACKOFF_CAP = 0.5, 30.0  # seconds before the first restart, doubling to the cap
+STARTING = "starting"  # heads the lines of one start in the supervisor's log
 CALM = 60.0  # seconds of running after which the back-off starts again
 log = logging.getLogger(__name__)
 
@@ -41,11 +42,11 @@ class Kept:
 
 
 class Supervisor:
-    def __init__(self, home: Home, profile: str) -> None:
+    def __init__(self, home: Home, profile: str, plan: dict[str, Unit] | None = None) -> None:
         self.home, self.profile = home, profile
         self.settings: files.Settings | None = None
         self.started_at = time.time()
-        self.kept = {name: Kept(Child(unit, home)) for name, unit in units().items()}
+        self.kept = {name: Kept(Child(unit, home)) for name, unit in (plan or units()).items()}
 
     @property
     def level(self) -> str:
