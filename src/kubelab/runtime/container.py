@@ -47,6 +47,12 @@ class Container:
     def pid(self) -> int:
         return self.supervised.pid if self.supervised and self.exit is None else 0
 
+    def reset(self) -> None:
+        """As it was before it was started."""
+        self.supervised, self.exit = None, None
+        self.started_at = self.reason = self.message = ""
+        self.out_of_memory = False
+
     def started(self, supervised: Supervised) -> None:
         self.supervised, self.started_at = supervised, supervised.started_at
 

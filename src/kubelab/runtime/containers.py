@@ -78,11 +78,15 @@ class Containers:
         return container
 
     async def start(self, container_id: str) -> None:
-        """Returns when the program is executing. Raises RuntimeServiceError, and the container has then EXITED."""
+        """Returns when the program is executing. Raises RuntimeServiceError, and the container has then EXITED.
+
+        Beyond CRI, one that has ended may be started again, with its files as it left them: `docker start` does.
+        """
         container = self.get(container_id)
-        if container.state is not ContainerState.CREATED or container.starting.locked():
+        if container.state is ContainerState.RUNNING or container.starting.locked():
             raise RuntimeServiceError("FailedPrecondition", f"container {container_id} is in {container.state} state")
         async with container.starting:
+            container.reset()
             try:
                 self._started(container, await self._launch(container))
             except (StartError, OSError, LookupError) as error:

@@ -125,13 +125,19 @@ async def read(
     while follow and not os.path.exists(path) and not ended():  # noqa: ASYNC110, ASYNC240, PTH110 (a quick look)
         await asyncio.sleep(FOLLOW_INTERVAL)
     with contextlib.closing(LogReader(path, tail, since)) as reader:
-        while True:
-            last = ended()  # asked before reading: what was written before the end is then read
-            for entry in reader.poll():
-                yield entry
-            if last or not follow:
-                return
-            await asyncio.sleep(FOLLOW_INTERVAL)
+        async for entry in entries(reader, ended if follow else lambda: True):
+            yield entry
+
+
+async def entries(reader: LogReader, ended: Callable[[], bool]) -> AsyncIterator[LogEntry]:
+    """What a reader finds, until `ended()` and everything is read. The place to begin is where the reader was made."""
+    while True:
+        last = ended()  # asked before reading: what was written before the end is then read
+        for entry in reader.poll():
+            yield entry
+        if last:
+            return
+        await asyncio.sleep(FOLLOW_INTERVAL)
 
 
 def _rfc3339(moment: datetime | str | None) -> str:

@@ -22,8 +22,13 @@ _SNAPSHOT = "snapshot.json"  # path -> [mode, size, mtime in nanoseconds, target
 
 
 def merge(layers: Sequence[Path], folder: Path) -> Path:
-    """Make `folder`/merged of the layers (topmost first) and remember what it was. Returns it."""
+    """Make `folder`/merged of the layers (topmost first) and remember what it was. Returns it.
+
+    One that is there already is kept: the container is started again.
+    """
     merged = folder / "merged"
+    if (folder / _SNAPSHOT).exists():
+        return merged
     merged.mkdir(parents=True, exist_ok=True)
     for layer in reversed(layers):
         _apply(layer, merged, linked=False)
