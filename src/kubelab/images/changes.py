@@ -19,13 +19,17 @@ from typing import BinaryIO
 from kubelab.images import whiteout
 from kubelab.images.tarstream import TarWriter
 
+# What a runtime mounts over: a container cannot write there, and what it finds missing it has not made itself
+# (moby keeps them in a layer of their own, daemon/initlayer).
+MOUNT_POINTS = frozenset({"dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf"})
+
 
 def diff(upper: Path) -> BinaryIO:
     """The layer tar of an overlayfs upper folder, as a temporary file at its start; the caller closes it."""
     target = tempfile.TemporaryFile()  # noqa: SIM115 (handed to the caller)
     writer = TarWriter(target)
     links: dict[int, str] = {}  # inode number -> name of its first entry
-    for path in _walk(upper):
+    for path in _walk(upper, upper):
         name = path.relative_to(upper).as_posix()
         status = path.lstat()
         if whiteout.is_device(status):
@@ -39,11 +43,22 @@ def diff(upper: Path) -> BinaryIO:
     return target
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, upper: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
+        if _is_mount_point(path, upper):
+            continue
         yield path
         if path.is_dir() and not path.is_symlink():
-            yield from _walk(path)
+            yield from _walk(path, upper)
+
+
+def _is_mount_point(path: Path, upper: Path) -> bool:
+    """Whether the runtime made this, or it is a folder that holds nothing else."""
+    if path.relative_to(upper).as_posix() in MOUNT_POINTS:
+        return True
+    if path != upper / "etc" or path.is_symlink() or not path.is_dir():
+        return False
+    return any(path.iterdir()) and all(_is_mount_point(inside, upper) for inside in path.iterdir())
 
 
 def entry(name: str, status: os.stat_result) -> tarfile.TarInfo:

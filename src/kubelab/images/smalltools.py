@@ -17,8 +17,8 @@ TOOLS = (
     "stat", "du", "df", "head", "tail", "wc", "sort", "uniq", "cut", "tr", "tee", "seq", "expr",
     "grep", "sed", "awk", "find", "xargs", "ps", "top", "free", "pgrep", "pkill", "kill", "sleep", "timeout", "date",
     "env", "printenv", "id", "whoami", "hostname", "uname", "nproc",
-    "echo", "printf", "true", "false", "test", "[", "yes", "pwd", "basename", "dirname", "readlink", "realpath", "mktemp",
-    "mount", "umount", "which", "getent",
+    "echo", "printf", "true", "false", "test", "[", "yes", "pwd", "basename", "dirname", "readlink", "realpath",
+    "mktemp", "mount", "umount", "which", "getent",
     "md5sum", "sha256sum", "base64", "od", "dd", "tar", "gzip", "cmp", "diff", "ip", "ss", "ping",
 )  # fmt: skip
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/sbin"

@@ -1,8 +1,7 @@
 """The image store: what the engine writes and everybody reads.
 
 An image is a config (JSON, https://github.com/opencontainers/image-spec/blob/main/config.md) whose digest is its ID,
-and the layers that the config lists. Deleting follows moby's daemon/images/image_delete.go: a name goes first, the
-image with its last name, and then each layer and untagged parent that nothing else stands on.
+and the layers that the config lists; layers and blobs are shared, and go with the last image that lists them.
 """
 
 from __future__ import annotations
@@ -111,16 +110,26 @@ class ImageStore:
     def _record(self, image_id: str) -> Path:
         return self._images / image_id.removeprefix("sha256:")
 
-    def list(self) -> list[Image]:
+    def all(self) -> list[Image]:
         """Every image, tagged or not, intermediate ones of builds included."""
         return [self.get_image(id) for id in self._ids()]
 
     def _ids(self) -> list[str]:
         return sorted("sha256:" + path.name for path in self._images.iterdir() if not path.name.startswith("."))
 
-    def children(self, image_id: str) -> list[Image]:
-        """The images that the builder made from this one."""
-        return [image for image in self.list() if image.parent == image_id]
+    def has_children(self, image_id: str) -> bool:
+        """Whether the builder made other images from this one."""
+        return bool(self.children(image_id))
+
+    def children(self, image_id: str) -> list[str]:
+        """The IDs of the images that the builder made from this one; from "", of those made from scratch."""
+        return [id for id in self._ids() if self._parent(id) == image_id]
+
+    def _parent(self, image_id: str) -> str | None:
+        try:
+            return json.loads(self._record(image_id).read_bytes())["parent"]
+        except FileNotFoundError:  # deleted meanwhile
+            return None
 
     # -- names
 
@@ -160,32 +169,27 @@ class ImageStore:
 
     # -- deleting
 
-    def delete(self, image_id: str, *, prune_parents: bool = True) -> list[str]:
-        """Delete the image, its names, and (with `prune_parents`) the untagged parents that nothing else is made from.
+    def delete(self, image_id: str) -> list[str]:
+        """Delete the image, its names, and the layers that no other image has.
 
-        Returns the digests that went, in Docker's order: images and layers from the top. Raises ImageConflict where
-        other images were built from it.
+        Returns the digests that went, in Docker's order: the image, then its layers from the top. Raises ImageConflict
+        where other images were built from it.
         """
-        if self.children(image_id):
-            raise ImageConflict(
-                f"conflict: unable to delete {short(image_id)} (cannot be forced) - image has dependent child images"
-            )
         with locked(self._lock):
+            if self.has_children(image_id):
+                raise ImageConflict(
+                    f"conflict: unable to delete {short(image_id)} (cannot be forced) - "
+                    "image has dependent child images"
+                )
+            image = self.get_image(image_id)
             for name in self._tags.of(image_id):
                 self._tags.remove(parse(name))
-            deleted: list[str] = []
-            while image_id:
-                image = self.get_image(image_id)
-                deleted += self._delete_one(image)
-                parent = image.parent
-                stays = not prune_parents or self._tags.of(parent) or not self._record(parent).exists()
-                image_id = "" if not parent or stays or self.children(parent) else parent
-        return deleted
+            return self._delete_one(image)
 
     def _delete_one(self, image: Image) -> list[str]:
         self._record(image.id).unlink()
         self._blobs.delete(image.id)
-        others = self.list()
+        others = self.all()
         chains = {chain for other in others for chain in other.chain_ids}
         diffs = {diff for other in others for diff in other.diff_ids}
         gone = [chain for chain in reversed(image.chain_ids) if chain not in chains]

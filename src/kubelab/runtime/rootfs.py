@@ -123,7 +123,8 @@ def _bind(descriptor: int, wanted: Mount) -> None:
         target.mkdir(parents=True, exist_ok=True)
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch()
+        if not target.exists():  # touching a file that is there would copy it up into the container's own layer
+            target.touch()
     mount(source, target, None, MS_BIND | MS_REC)
     os.close(descriptor)
     if wanted.readonly:

@@ -1,0 +1,132 @@
+"""`POST /build`: the classic builder's request and its JSON stream (moby: api/server/router/build)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from aiohttp import web
+
+from kubelab.engine import query
+from kubelab.engine.builder.builder import Builder, BuildFailed, Options
+from kubelab.engine.builder.context import BuildContext, plain
+from kubelab.engine.builder.copying import CopyError
+from kubelab.engine.builder.dockerfile import Dockerfile, DockerfileError, parse
+from kubelab.engine.builder.running import CommandFailed
+from kubelab.engine.builder.words import WordError
+from kubelab.engine.engine import Engine
+from kubelab.engine.errors import DockerError
+from kubelab.engine.image_archives import receive
+from kubelab.images.reference import Reference
+from kubelab.images.reference import parse as parse_reference
+from kubelab.images.store import short
+from kubelab.runtime.api import RuntimeServiceError
+
+NOT_HONOURED = (
+    "remote", "pull", "squash", "target", "platform", "cachefrom", "extrahosts", "ulimits", "memory", "memswap",
+    "cpushares", "cpusetcpus", "cpusetmems", "cpuperiod", "cpuquota", "cgroupparent", "shmsize", "securityopt",
+    "isolation", "outputs",
+)  # fmt: skip
+EXPECTED = (BuildFailed, CommandFailed, CopyError, DockerError, RuntimeServiceError, ValueError, OSError)
+
+
+def routes(engine: Engine) -> list[web.RouteDef]:
+    async def build(request: web.Request) -> web.StreamResponse:
+        return await handle(engine, request)
+
+    return [web.route("POST", "/build", build)]
+
+
+async def handle(engine: Engine, request: web.Request) -> web.StreamResponse:
+    """Everything that is wrong with the request is a status; what goes wrong while building is in the stream."""
+    options, tags = _options(request), [parse_reference(tag) for tag in request.query.getall("t", []) if tag]
+    with tempfile.TemporaryFile(dir=engine.home.engine) as body:
+        await receive(request, body)
+        with _open_context(body) as context:
+            dockerfile = _dockerfile(context, request.query.get("dockerfile") or "Dockerfile")
+            response = web.StreamResponse(headers={"Content-Type": "application/json"})
+            await response.prepare(request)
+            await _stream(
+                Builder(engine, dockerfile, context, options, _sender(request, response)), tags, response, request
+            )
+            return response
+
+
+@contextlib.contextmanager
+def _open_context(body: Any) -> Iterator[BuildContext]:
+    try:
+        with plain(body) as tar:
+            yield BuildContext(tar)
+    except (tarfile.TarError, EOFError) as error:
+        raise DockerError(400, f"the build context is no tar archive: {error}") from None
+
+
+def _options(request: web.Request) -> Options:
+    query.refuse(request, *NOT_HONOURED)
+    if request.query.get("version", "1") not in ("", "1"):
+        raise DockerError(501, "this engine has the classic builder only: set DOCKER_BUILDKIT=0")
+    network = request.query.get("networkmode", "")
+    if network not in ("", "default", "bridge"):
+        raise DockerError(501, f"networkmode={network} is not supported by this engine: leave it out")
+    return Options(_mapping(request, "buildargs"), _mapping(request, "labels"), query.flag(request, "nocache"))
+
+
+def _mapping(request: web.Request, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(request.query.get(name) or "{}") or {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise DockerError(400, f"{name} is no JSON object")
+    return found
+
+
+def _dockerfile(context: BuildContext, name: str) -> Dockerfile:
+    names = [name, "dockerfile"] if name == "Dockerfile" else [name.removeprefix("./")]
+    found = next((each for each in names if context.get(each)), None)
+    if found is None:
+        raise DockerError(500, f"Cannot locate specified Dockerfile: {name}")
+    with context.open(found) as file:
+        text = file.read().decode(errors="replace")
+    if not text:
+        raise DockerError(400, f"the Dockerfile ({found}) cannot be empty")
+    context.hide_ignored(found)
+    try:
+        return parse(text)
+    except DockerfileError as error:
+        raise DockerError(400, str(error)) from None
+
+
+def _sender(request: web.Request, response: web.StreamResponse) -> Any:
+    quiet = query.flag(request, "q")
+
+    async def send(line: dict[str, Any]) -> None:
+        if not quiet or "errorDetail" in line or line.get("quiet"):
+            line.pop("quiet", None)
+            await response.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\r\n")
+
+    return send
+
+
+async def _stream(builder: Builder, tags: list[Reference], response: web.StreamResponse, request: web.Request) -> None:
+    send = _sender(request, response)
+    try:
+        image_id = await builder.build()
+        store = builder.engine.store
+        await builder.say(f"Successfully built {short(image_id)}\n")
+        for tag in tags:
+            await asyncio.to_thread(store.tag, image_id, tag)
+            builder.engine.events.publish("image", "tag", image_id, name=str(tag.tagged()))
+            await builder.say(f"Successfully tagged {tag.tagged()}\n")
+        if query.flag(request, "q"):
+            await send({"stream": f"{image_id}\n", "quiet": True})
+    except CommandFailed as error:
+        await send({"errorDetail": {"code": error.code, "message": str(error)}, "error": str(error)})
+    except (*EXPECTED, WordError) as error:
+        message = str(error)
+        await send({"errorDetail": {"message": message}, "error": message})

@@ -1,0 +1,187 @@
+"""The builder: walks a Dockerfile's steps and says in the stream what it does (moby: builder/dockerfile/builder.go)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from kubelab.engine.builder import instructions, steps
+from kubelab.engine.builder.arguments import BuildArguments
+from kubelab.engine.builder.context import BuildContext
+from kubelab.engine.builder.dockerfile import Dockerfile, Instruction, Stage
+from kubelab.engine.builder.run_config import RunConfig, changed, environment, nop, start_from
+from kubelab.engine.builder.words import expand, expand_words
+from kubelab.engine.engine import Engine
+from kubelab.images.store import ImageNotFound, short
+from kubelab.images.view import MergedView
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]  # one JSON object of the stream
+
+
+class BuildFailed(Exception):
+    """The build cannot go on; the message is for the stream."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the client asked for, beyond Dockerfile and context."""
+
+    arguments: dict[str, str | None] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+
+
+class Builder:
+    """One build."""
+
+    def __init__(
+        self, engine: Engine, dockerfile: Dockerfile, context: BuildContext, options: Options, send: Send
+    ) -> None:
+        self.engine, self.context, self.options = engine, context, options
+        self._dockerfile, self._send = dockerfile, send
+        self._arguments = BuildArguments(options.arguments)
+        self._stages: dict[str, StageState] = {}
+        self._step, self._total = 0, len(dockerfile.arguments) + sum(1 + len(s.instructions) for s in dockerfile.stages)
+        self._total += len(options.labels)
+
+    async def build(self) -> str:
+        """Build every stage and return the last one's image ID. Raises BuildFailed and what the instructions raise."""
+        if self._dockerfile.warnings:
+            await self.write_output("stderr", ("\n".join(self._dockerfile.warnings) + "\n").encode())
+        for step in self._dockerfile.arguments:
+            await self._announce(step.original)
+            self._declare_global(step)
+        state = None
+        for number, stage in enumerate(self._dockerfile.stages):
+            last = number == len(self._dockerfile.stages) - 1
+            state = await self._build_stage(stage, self._label_steps() if last else ())
+            self._stages[str(number)] = self._stages[stage.name or str(number)] = state
+            if state.image:
+                await self._send({"aux": {"ID": state.image}})
+        if state is None or not state.image:
+            raise BuildFailed("No image was generated. Is your Dockerfile empty?")
+        if unused := self._arguments.unused():
+            await self.say(f"[Warning] One or more build-args [{' '.join(unused)}] were not consumed\n")
+        return state.image
+
+    def _declare_global(self, step: Instruction) -> None:
+        for argument in step.args:
+            word = expand(argument, self._arguments.for_from(), self._dockerfile.escape)
+            name, equals, default = word.partition("=")
+            self._arguments.declare_global(name, default if equals else None)
+
+    def _label_steps(self) -> tuple[Instruction, ...]:
+        """`--label`: a LABEL step each at the end."""
+        labels = sorted(self.options.labels.items())
+        return tuple(Instruction("label", item, original="LABEL {}={}".format(*item), line=-1) for item in labels)
+
+    async def _build_stage(self, stage: Stage, labels: tuple[Instruction, ...]) -> StageState:
+        await self._announce(stage.original)
+        state = StageState(self, await self._base(stage))
+        await self.say(f" ---> {short(state.image)}\n")
+        for step in (*stage.instructions, *labels):
+            await self._announce(step.original)
+            await instructions.ACTIONS[step.name](state, step, self._expanded(step, state))
+            await self.say(f" ---> {short(state.image)}\n")
+        return state
+
+    async def _base(self, stage: Stage) -> str:
+        """The ID of the image that a stage begins with, "" for scratch."""
+        self._arguments.begin_stage()
+        name = expand(stage.base, self._arguments.for_from(), self._dockerfile.escape)
+        if name in self._stages:
+            return self._stages[name].image
+        if name == "scratch":
+            return ""
+        await self.engine.base_image()
+        try:
+            image = await asyncio.to_thread(self.engine.store.resolve, name)
+        except ImageNotFound as error:
+            raise BuildFailed(
+                f"{error}: this engine pulls from no registry: build the image, load it, or start from kubelab/python"
+            ) from None
+        if image.run_config.get("OnBuild"):
+            raise BuildFailed(f"{name} has ONBUILD triggers, which are not supported by this engine yet")
+        return image.id
+
+    def _expanded(self, step: Instruction, state: StageState) -> list[str]:
+        """The step's arguments with variables put in, where this instruction has them."""
+        if step.name not in instructions.EXPANDED or step.line < 0:
+            return list(step.args)
+        own = environment(state.config)
+        variables = {**self._arguments.allowed(own), **own}
+        escape = self._dockerfile.escape
+        if step.name == "expose":
+            return [word for each in step.args for word in expand_words(each, variables, escape)]
+        return [expand(each, variables, escape) for each in step.args]
+
+    async def _announce(self, original: str) -> None:
+        self._step += 1
+        await self.say(f"Step {self._step}/{self._total} : {original}")
+        await self.say("\n")
+
+    async def say(self, text: str) -> None:
+        await self._send({"stream": text})
+
+    async def write_output(self, stream: str, data: bytes) -> None:
+        """Pass on what a step prints; what goes to stderr is red, as dockerd has it."""
+        text = data.decode(errors="replace")
+        await self.say(f"\x1b[91m{text}\x1b[0m" if stream == "stderr" else text)
+
+    @property
+    def arguments(self) -> BuildArguments:
+        return self._arguments
+
+
+class StageState:
+    """Where a stage has come to: the image so far, and the configuration of the next."""
+
+    def __init__(self, builder: Builder, image: str) -> None:
+        self.builder, self.image, self.arguments = builder, image, builder.arguments
+        store = builder.engine.store
+        self.config: RunConfig = start_from(store.get_image(image).run_config if image else None)
+        self.command_set = False  # by a CMD of this stage
+        self._cache = steps.LayerCache(store, not builder.options.no_cache)
+
+    def view(self) -> MergedView:
+        """The files of the image so far."""
+        return MergedView(self.builder.engine.store.lower_dirs(self.image) if self.image else [])
+
+    async def say(self, text: str) -> None:
+        await self.builder.say(text)
+
+    async def from_cache(self, container_config: RunConfig) -> bool:
+        """Go on from the image that this step made before, where there is one."""
+        found = await asyncio.to_thread(self._cache.find, self.image, container_config)
+        if found is None:
+            return False
+        await self.say(" ---> Using cache\n")
+        self.image = found.id
+        return True
+
+    async def show_container(self) -> str:
+        container = steps.new_container_id()
+        await self.say(f" ---> Running in {container[:12]}\n")
+        return container
+
+    async def commit_nop(self, comment: str) -> None:
+        """A step that changes the configuration and no file."""
+        container_config = changed(self.config, Cmd=nop(comment))
+        if await self.from_cache(container_config):
+            return
+        container = await self.show_container()
+        await self.commit(container_config, None, container)
+        await self.say(f"Removing intermediate container {container[:12]}\n")
+
+    async def commit(self, container_config: RunConfig, layer: BinaryIO | None, container: str = "") -> None:
+        """Make the step's image. Closes `layer`."""
+        try:
+            store = self.builder.engine.store
+            self.image = await asyncio.to_thread(
+                steps.commit, store, self.image, self.config, container_config, layer, container
+            )
+        finally:
+            if layer is not None:
+                layer.close()

@@ -1,0 +1,188 @@
+"""COPY and ADD: what they take from the context, what they are called in the history, and the layer they make.
+
+Rules from moby's builder/dockerfile/copy.go and internals.go (performCopy): one source may become a file or a folder;
+several need a folder as their destination; a folder's content is copied, not the folder; ADD unpacks a local tar.
+"""
+
+from __future__ import annotations
+
+import lzma
+import posixpath
+import tarfile
+import zlib
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, BinaryIO
+from urllib.parse import urlsplit
+
+from kubelab.engine.builder.addition import Addition, Opener
+from kubelab.engine.builder.context import BuildContext, hashed, plain
+from kubelab.engine.builder.dockerfile import Instruction
+from kubelab.images.unpack import UnsafeArchive, entry_path
+from kubelab.images.view import MergedView
+
+
+class CopyError(ValueError):
+    """COPY or ADD cannot be done; the message is dockerd's."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One COPY or ADD with its variables expanded."""
+
+    command: str  # "COPY" | "ADD"
+    sources: tuple[str, ...]  # names in the context
+    destination: str  # as written
+    chown: str
+    digest: str  # `file:…`, `dir:…` or `multi:…`
+
+    @property
+    def comment(self) -> str:
+        """What the history says; the missing blank and the trailing one are Docker's."""
+        chown = f"--chown={self.chown}" if self.chown else ""
+        return f"{self.command} {chown}{self.digest} in {self.destination} "
+
+
+def plan(instruction: Instruction, args: list[str], context: BuildContext) -> Copy:
+    """Find the sources in the context and hash them. Raises CopyError."""
+    command, (*patterns, destination) = instruction.name.upper(), args
+    if instruction.flags.get("chmod"):
+        raise CopyError(
+            "the --chmod option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ "
+            "to learn how to build images with BuildKit enabled"
+        )
+    try:
+        sources = [source for pattern in patterns for source in _sources(pattern, context)]
+        if not sources:
+            raise CopyError("no source files were specified")
+    except CopyError as error:
+        raise CopyError(f"{command} failed: {error}") from None
+    if len(sources) > 1 and not destination.endswith("/"):
+        raise CopyError(
+            f"When using {command} with more than one source file, the destination must be a directory and end with a /"
+        )
+    hashes = [context.hash(source) for source in sources]
+    digest = hashes[0] if len(hashes) == 1 else hashed("multi", hashes)
+    return Copy(command, tuple(sources), destination, instruction.flags.get("chown", ""), digest)
+
+
+def _sources(pattern: str, context: BuildContext) -> list[str]:
+    if urlsplit(pattern).scheme in ("http", "https", "git"):
+        raise CopyError(f"{pattern}: this engine fetches nothing from the network: put the file into the build context")
+    name = posixpath.normpath(pattern.lstrip("/") or ".")
+    if name == ".." or name.startswith("../"):
+        raise CopyError(f"forbidden path outside the build context: {pattern} ()")
+    if any(char in name for char in "*?["):
+        return context.glob(name)
+    name = "" if name == "." else name
+    if not context.exists(context.resolve(name)):
+        raise CopyError(
+            f"file not found in build context or excluded by .dockerignore: stat {name}: file does not exist"
+        )
+    return [name]
+
+
+def layer(copy: Copy, context: BuildContext, view: MergedView, working_dir: str) -> BinaryIO:
+    """The layer's tar. Raises CopyError, UnsafeArchive."""
+    addition = Addition(view, _owner(copy.chown, view))
+    wanted = posixpath.join("/", working_dir, copy.destination)
+    destination = view.resolve(wanted)
+    try:
+        for source in copy.sources:
+            _add(addition, copy, source, context, view, destination, into=wanted.endswith("/"))
+    except NotADirectoryError as error:
+        raise CopyError(f"failed to copy files: {error}") from None
+    return addition.write()
+
+
+def _add(
+    addition: Addition,
+    copy: Copy,
+    source: str,
+    context: BuildContext,
+    view: MergedView,
+    destination: str,
+    *,
+    into: bool,
+) -> None:
+    real = context.resolve(source)
+    if context.is_dir(real):
+        addition.folder(destination)
+        for name in context.walk(real):
+            if name != real and (member := context.get(name)):
+                target = posixpath.join(destination, posixpath.relpath(name, real or "."))
+                _put(addition, target, member, partial(context.open, name))
+    elif copy.command == "ADD" and (archive := _archive(context.open(real))):
+        _unpack(addition, archive, destination)
+    else:
+        if into or view.is_dir(destination):
+            destination = posixpath.join(destination, posixpath.basename(source))
+        member = context.get(real)
+        if member is None:
+            raise CopyError(f"failed to copy files: {source} is neither a file nor a folder")
+        _put(addition, destination, member, partial(context.open, real))
+
+
+def _put(addition: Addition, path: str, member: tarfile.TarInfo, opener: Opener) -> None:
+    if member.isdev():
+        raise UnsafeArchive(f"{member.name!r} is a device node, which is not copied: leave it out of the build context")
+    addition.put(path, member, opener if member.isfile() else None)
+
+
+# -- ADD's archives
+
+
+def _archive(content: IO[bytes]) -> tarfile.TarFile | None:
+    """The tar that a file is (plain, gzip, bzip2, xz), or None."""
+    try:
+        archive = tarfile.open(fileobj=plain(content), mode="r:")  # noqa: SIM115 (read when the layer is written)
+    except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error):
+        return None
+    return archive if archive.next() else None
+
+
+def _unpack(addition: Addition, archive: tarfile.TarFile, destination: str) -> None:
+    addition.folder(destination)
+    for member in archive:
+        target = posixpath.join(destination, str(entry_path(member.name)))
+        if member.islnk():
+            member.linkname = posixpath.join(destination, str(entry_path(member.linkname))).lstrip("/")
+            addition.put(target, member, None, keep_owner=True)
+        elif member.isdev():
+            raise UnsafeArchive(f"{member.name!r} is a device node, which is not unpacked: leave it out of the archive")
+        elif posixpath.normpath(target) != destination:
+            opener = partial(archive.extractfile, member) if member.isfile() else None
+            addition.put(target, member, opener, keep_owner=True)
+
+
+# -- owners
+
+
+def _owner(chown: str, view: MergedView) -> tuple[int, int]:
+    """`--chown=user[:group]`, by number or by the image's own /etc/passwd and /etc/group; root without it."""
+    if not chown:
+        return 0, 0
+    user, colon, group = chown.partition(":")
+    uid, gid = _lookup(view, "passwd", user), 0
+    if colon:
+        gid = _lookup(view, "group", group)
+    elif user.isdigit():
+        gid = int(user)
+    else:
+        gid = _lookup(view, "group", user)
+    return uid, gid
+
+
+def _lookup(view: MergedView, database: str, name: str) -> int:
+    if name.isdigit():
+        return int(name)
+    found = view.find(view.resolve(f"/etc/{database}"))
+    for line in found.read_text(errors="replace").splitlines() if found else []:
+        fields = line.split(":")
+        if fields[0] == name and len(fields) > 2:
+            return int(fields[2])
+    kind = "user" if database == "passwd" else "group"
+    raise CopyError(
+        "unable to convert uid/gid chown string to host mapping: can't find "
+        f"{'uid' if kind == 'user' else 'gid'} for {kind} {name}: no such {kind}: {name}"
+    )

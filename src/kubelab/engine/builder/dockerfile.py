@@ -1,0 +1,269 @@
+"""The Dockerfile's parser: text → instructions, with upstream's words for what is wrong.
+
+Rules from moby's classic builder (buildkit of that age: frontend/dockerfile/parser and instructions/parse.go).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+
+from kubelab.engine.builder.words import split_words
+
+_BLANKS = re.compile(r"[\t\v\f\r ]+")
+_DIRECTIVE = re.compile(r"#[ \t]*escape[ \t]*=[ \t]*(?P<char>.).*", re.IGNORECASE)
+_STAGE = re.compile(r"[a-z][a-z0-9-_.]*")
+FLAGS = {"copy": {"chown", "from", "chmod"}, "add": {"chown", "chmod"}, "from": {"platform"}}
+NOT_YET = {"healthcheck", "onbuild", "shell", "stopsignal", "volume", "maintainer"}
+
+
+class DockerfileError(ValueError):
+    """The Dockerfile cannot be built; dockerd answers HTTP 400 with this message."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One step. `exec_form` says that the arguments were a JSON array; else RUN, CMD, ENTRYPOINT have one: the line."""
+
+    name: str  # in lower case
+    args: tuple[str, ...]
+    flags: dict[str, str] = field(default_factory=dict)
+    exec_form: bool = False
+    original: str = ""  # as written, continuations joined
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Stage:
+    base: str
+    name: str  # of `FROM base AS name`, in lower case
+    original: str
+    instructions: tuple[Instruction, ...]
+
+
+@dataclass(frozen=True)
+class Dockerfile:
+    stages: tuple[Stage, ...]
+    arguments: tuple[Instruction, ...]  # each ARG before the first FROM
+    escape: str
+    warnings: tuple[str, ...]
+
+
+def parse(text: str) -> Dockerfile:
+    """Parse a whole Dockerfile. Raises DockerfileError."""
+    escape, lines, warnings = _logical_lines(text)
+    instructions = [_instruction(line, number, escape) for number, line in lines]
+    if not instructions:
+        raise DockerfileError("file with no instructions")
+    first = next((index for index, each in enumerate(instructions) if each.name == "from"), len(instructions))
+    for instruction in instructions:
+        _at_line(instruction, _check)
+    if any(each.name != "arg" for each in instructions[:first]) or first == len(instructions):
+        raise DockerfileError("no build stage in current context")
+    return Dockerfile(_stages(instructions[first:]), tuple(instructions[:first]), escape, tuple(warnings))
+
+
+# -- lines
+
+
+def _logical_lines(text: str) -> tuple[str, list[tuple[int, str]], list[str]]:
+    """The escape character, the lines with continuations joined and comments left out, and warnings."""
+    lines = text.removeprefix("\ufeff").splitlines()
+    escape = _escape(lines)
+    continued = re.compile(re.escape(escape) + r"[ \t]*$")
+    found: list[tuple[int, str]] = []
+    warnings: list[str] = []
+    numbered = iter(enumerate(lines, 1))
+    for number, raw in numbered:
+        line, empty_inside = _without_comment(raw.lstrip()), False
+        while continued.search(line) and (following := next(numbered, None)):
+            line = continued.sub("", line)
+            if following[1].lstrip().startswith("#"):
+                line += escape  # a comment inside does not end the instruction
+                continue
+            if not following[1].strip():
+                empty_inside, line = True, line + escape
+                continue
+            line += following[1]
+        line = continued.sub("", line)
+        if empty_inside:
+            warnings.append(f"[WARNING]: Empty continuation line found in:\n    {line}")
+        if line.strip():
+            found.append((number, line))
+    if warnings:
+        warnings.append("[WARNING]: Empty continuation lines will become errors in a future release.")
+    return escape, found, warnings
+
+
+def _without_comment(line: str) -> str:
+    return "" if line.startswith("#") else line
+
+
+def _escape(lines: list[str]) -> str:
+    """`# escape=` counts as long as nothing but parser directives came before it."""
+    if lines and (match := _DIRECTIVE.fullmatch(lines[0].strip())):
+        if match["char"] not in "\\`":
+            raise DockerfileError(f"failed to parse Dockerfile: invalid ESCAPE '{match['char']}'. Must be ` or \\")
+        return match["char"]
+    return "\\"
+
+
+# -- one instruction
+
+
+def _instruction(line: str, number: int, escape: str) -> Instruction:
+    name, *rest = _BLANKS.split(line.strip(), maxsplit=1)
+    name = name.lower()
+    flags, text = _flags(rest[0] if rest else "", escape)
+    draft = Instruction(name, (), dict(flags), False, line.strip(), number)
+    try:
+        args, exec_form = _arguments(name, text, escape)
+    except ValueError as error:
+        raise DockerfileError(f"failed to parse Dockerfile: {error}") from None
+    return Instruction(name, tuple(args), draft.flags, exec_form, draft.original, number)
+
+
+def _flags(text: str, escape: str) -> tuple[list[tuple[str, str]], str]:
+    """The `--name=value` words at the start, and what follows them."""
+    found: list[tuple[str, str]] = []
+    while text.startswith("--"):
+        word = split_words(text, escape)[0]
+        text = text[len(word) :].lstrip()
+        if word == "--":
+            break
+        name, _, value = word.removeprefix("--").partition("=")
+        found.append((name, value))
+    return found, text.strip()
+
+
+def _arguments(name: str, text: str, escape: str) -> tuple[list[str], bool]:
+    """The arguments as this instruction writes them, and whether they were a JSON array."""
+    if name in ("run", "cmd", "entrypoint", "copy", "add") and (array := _json_array(text)) is not None:
+        return array, True
+    if name in ("env", "label"):
+        return _pairs(name.upper(), text, escape), False
+    if name == "arg":
+        return split_words(text, escape), False
+    if name in ("copy", "add", "expose", "from"):
+        return _BLANKS.split(text) if text else [], False
+    return [text] if text else [], False
+
+
+def _json_array(text: str) -> list[str] | None:
+    """A JSON array of strings; None where it is none, as `RUN [ -f x ]` is a command."""
+    if not text.startswith("["):
+        return None
+    try:
+        found, _ = json.JSONDecoder().raw_decode(text)
+    except ValueError:
+        return None
+    if not all(isinstance(item, str) for item in found):
+        raise ValueError("when using JSON array syntax, arrays must be comprised of strings only")
+    return found
+
+
+def _pairs(name: str, text: str, escape: str) -> list[str]:
+    """`a=1 b=2` as [a, 1, b, 2]; the old form `a all the rest` as [a, all the rest]."""
+    words = split_words(text, escape)
+    if words and "=" not in words[0]:
+        old_form = _BLANKS.split(text, maxsplit=1)
+        if len(old_form) < 2:
+            raise ValueError(f"{name} must have two arguments")
+        return old_form
+    for word in words:
+        if "=" not in word:
+            raise ValueError(f"Syntax error - can't find = in {json.dumps(word)}. Must be of the form: name=value")
+    return [part for word in words for part in word.split("=", 1)]
+
+
+# -- what each instruction must have
+
+
+def _at_line(instruction: Instruction, check) -> None:
+    try:
+        check(instruction)
+    except ValueError as error:
+        raise DockerfileError(f"dockerfile parse error line {instruction.line}: {error}") from None
+
+
+def _check(instruction: Instruction) -> None:
+    name, args = instruction.name, instruction.args
+    shown = name.upper()
+    if name in NOT_YET:
+        raise ValueError(f"{shown} is not supported by this engine yet: leave it out")
+    if name not in _EXPECTED:
+        raise ValueError(f"unknown instruction: {shown}")
+    for flag in instruction.flags:
+        if flag not in FLAGS.get(name, ()):
+            raise ValueError(f"Unknown flag: {flag}")
+    _EXPECTED[name](shown, args)
+
+
+def _none(name: str, args: tuple[str, ...]) -> None:
+    """RUN, CMD and ENTRYPOINT take anything."""
+
+
+def _some(name: str, args: tuple[str, ...]) -> None:
+    if not args:
+        raise ValueError(f"{name} requires at least one argument")
+
+
+def _one(name: str, args: tuple[str, ...]) -> None:
+    if len(args) != 1:
+        raise ValueError(f"{name} requires exactly one argument")
+
+
+def _keys(name: str, args: tuple[str, ...]) -> None:
+    _some(name, args)
+    if not all(args[::2]):
+        raise ValueError(f"{name} names can not be blank")
+
+
+def _named(name: str, args: tuple[str, ...]) -> None:
+    _some(name, args)
+    if any(arg.startswith("=") for arg in args):
+        raise ValueError(f"{name} names can not be blank")
+
+
+def _destination(name: str, args: tuple[str, ...]) -> None:
+    if len(args) < 2:
+        raise ValueError(
+            f"{name} requires at least two arguments, but only one was provided. Destination could not be determined"
+        )
+
+
+def _base(name: str, args: tuple[str, ...]) -> None:
+    if len(args) == 3 and args[1].lower() == "as":
+        if not _STAGE.fullmatch(args[2].lower()):
+            raise ValueError(
+                f'invalid name for build stage: "{args[2]}", name can\'t start with a number or contain symbols'
+            )
+    elif len(args) != 1:
+        raise ValueError("FROM requires either one or three arguments")
+
+
+_EXPECTED = {
+    "add": _destination,
+    "arg": _named,
+    "cmd": _none,
+    "copy": _destination,
+    "entrypoint": _none,
+    "env": _keys,
+    "expose": _some,
+    "from": _base,
+    "label": _keys,
+    "run": _none,
+    "user": _one,
+    "workdir": _one,
+}
+
+
+def _stages(instructions: list[Instruction]) -> tuple[Stage, ...]:
+    starts = [index for index, each in enumerate(instructions) if each.name == "from"]
+    stages = []
+    for start, end in zip(starts, [*starts[1:], len(instructions)], strict=True):
+        first = instructions[start]
+        name = first.args[2].lower() if len(first.args) == 3 else ""
+        stages.append(Stage(first.args[0], name, first.original, tuple(instructions[start + 1 : end])))
+    return tuple(stages)

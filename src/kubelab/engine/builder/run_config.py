@@ -1,0 +1,77 @@
+"""The configuration that a build carries from step to step: Docker's container.Config, as a dict of its JSON names.
+
+Which parts of it decide whether a step is found in the cache is moby's image/cache/compare.go.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from kubelab.images.base import PATH
+
+RunConfig = dict[str, Any]
+SHELL = ["/bin/sh", "-c"]
+EMPTY: RunConfig = {
+    "Hostname": "",
+    "Domainname": "",
+    "User": "",
+    "AttachStdin": False,
+    "AttachStdout": False,
+    "AttachStderr": False,
+    "Tty": False,
+    "OpenStdin": False,
+    "StdinOnce": False,
+    "Env": None,
+    "Cmd": None,
+    "Image": "",
+    "Volumes": None,
+    "WorkingDir": "",
+    "Entrypoint": None,
+    "OnBuild": None,
+    "Labels": None,
+}
+_SAME = ("AttachStdout", "AttachStderr", "User", "Tty")
+_SAME_ITEMS = ("Cmd", "Env", "Labels", "ExposedPorts", "Entrypoint", "Volumes")  # None and empty are alike
+
+
+def start_from(image_config: RunConfig | None) -> RunConfig:
+    """What a stage begins with: the image's own configuration, with a PATH in it."""
+    config = {**EMPTY, **copy.deepcopy(image_config or {})}
+    if not any(variable.startswith("PATH=") for variable in config["Env"] or []):
+        config["Env"] = [*(config["Env"] or []), f"PATH={PATH}"]
+    return config
+
+
+def changed(config: RunConfig, **fields: Any) -> RunConfig:
+    """A copy of `config` with `fields` in place of its own."""
+    return {**copy.deepcopy(config), **fields}
+
+
+def nop(comment: str, *, joined: bool = False) -> list[str]:
+    """The Cmd that stands for a step that runs nothing. WORKDIR, COPY and ADD write it as one word (`joined`)."""
+    return [*SHELL, f"#(nop) {comment}"] if joined else [*SHELL, "#(nop) ", comment]
+
+
+def same_step(one: RunConfig | None, other: RunConfig) -> bool:
+    """Whether two containers of a build were made for the same step."""
+    if not one or one.get("OpenStdin") or other.get("OpenStdin"):
+        return False
+    same = all((one.get(name) or "") == (other.get(name) or "") for name in _SAME)
+    return same and all((one.get(name) or None) == (other.get(name) or None) for name in _SAME_ITEMS)
+
+
+def environment(config: RunConfig) -> dict[str, str]:
+    """The configuration's variables, in their order."""
+    pairs = (variable.partition("=") for variable in config["Env"] or [])
+    return {name: value for name, _, value in pairs}
+
+
+def set_variable(config: RunConfig, name: str, value: str) -> None:
+    """Set a variable where it stands, or at the end."""
+    variables = config["Env"] = list(config["Env"] or [])
+    for index, variable in enumerate(variables):
+        if variable.partition("=")[0] == name:
+            variables[index] = f"{name}={value}"
+            return
+    variables.append(f"{name}={value}")

@@ -1,0 +1,121 @@
+"""RUN: a program in a container over the image so far; what it prints, how it ends, what it changed.
+
+Follows moby's builder/dockerfile/containerbackend.go: attach, start, wait, and whatever happens, remove.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from kubelab.engine.builder.run_config import RunConfig
+from kubelab.engine.builder.steps import new_container_id
+from kubelab.engine.engine import Engine
+from kubelab.images import changes
+from kubelab.runtime import logs
+from kubelab.runtime.api import ContainerConfig, ContainerState, ContainerStatus, PodSandboxConfig
+
+Write = Callable[[str, bytes], Awaitable[None]]  # stream ("stdout" | "stderr"), what was printed
+CHECK_INTERVAL = (
+    1.0  # seconds; the runtime's events are what we wait for, a look at the status is for one that got lost
+)
+
+
+class CommandFailed(Exception):
+    """The program ended with a code other than 0."""
+
+    def __init__(self, argv: list[str], code: int) -> None:
+        super().__init__(f"The command '{' '.join(argv)}' returned a non-zero code: {code}")
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Run:
+    image: str  # ID of the image so far
+    argv: list[str]
+    config: RunConfig
+    arguments: dict[str, str]  # build arguments, added to the environment
+
+
+@contextlib.asynccontextmanager
+async def container(engine: Engine, run: Run) -> AsyncIterator[str]:
+    """A container for one RUN, and its ID. Leaves nothing behind."""
+    name = new_container_id()
+    log = engine.home.engine / "builds" / f"{name}.log"
+    await asyncio.to_thread(log.parent.mkdir, mode=0o700, exist_ok=True)
+    await engine.runtime.ensure_machine(engine.machine)
+    sandbox = await engine.runtime.run_pod_sandbox(
+        PodSandboxConfig(
+            name=f"build-{name[:12]}", namespace="docker", uid=name, machine=engine.machine.name, hostname=name[:12]
+        )
+    )
+    try:
+        environment = [(key, value) for key, _, value in (each.partition("=") for each in run.config["Env"] or [])]
+        yield await engine.runtime.create_container(
+            sandbox,
+            ContainerConfig(
+                name="build",
+                image=run.image,
+                argv=tuple(run.argv),
+                env=(*environment, *run.arguments.items()),
+                working_dir=run.config["WorkingDir"] or "/",
+                user=run.config["User"],
+                log_path=str(log),
+            ),
+        )
+    finally:
+        await asyncio.shield(_remove(engine, sandbox, log))
+
+
+async def _remove(engine: Engine, sandbox: str, log: Path) -> None:
+    await engine.runtime.stop_pod_sandbox(sandbox)
+    await engine.runtime.remove_pod_sandbox(sandbox)
+    await asyncio.to_thread(log.unlink, missing_ok=True)
+
+
+async def execute(engine: Engine, container_id: str, argv: list[str], write: Write) -> None:
+    """Start the container, pass its output on while it runs, and wait for its end. Raises CommandFailed."""
+    ended = asyncio.Event()
+    waiting = asyncio.create_task(_wait(engine, container_id, ended))
+    try:
+        status = await engine.runtime.container_status(container_id)
+        await engine.runtime.start_container(container_id)
+        async for entry in logs.read(status.config.log_path, follow=True, ended=ended.is_set):
+            await write(entry.stream, entry.data)
+        status = await waiting
+    finally:
+        waiting.cancel()
+    if status.exit_code:
+        raise CommandFailed(argv, status.exit_code)
+
+
+async def _wait(engine: Engine, container_id: str, ended: asyncio.Event) -> ContainerStatus:
+    """The container's status once it has ended."""
+    changed = asyncio.Event()
+
+    async def watch() -> None:
+        async for event in engine.runtime.events():
+            if event.container_id == container_id:
+                changed.set()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        while True:
+            changed.clear()
+            status = await engine.runtime.container_status(container_id)
+            if status.state == ContainerState.EXITED:
+                return status
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), CHECK_INTERVAL)
+    finally:
+        watcher.cancel()
+        ended.set()
+
+
+def changed_files(engine: Engine, container_id: str) -> BinaryIO:
+    """The layer's tar of what the container wrote; blocks while it reads the files."""
+    return changes.diff(engine.runtime.writable_layer(container_id))

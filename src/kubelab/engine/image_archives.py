@@ -1,0 +1,88 @@
+"""Images as archives: `docker save`, `docker load`; and what answers `docker pull` and `push` until they are there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Iterable
+from typing import IO
+
+from aiohttp import web
+
+from kubelab.engine import query
+from kubelab.engine.engine import Engine
+from kubelab.engine.errors import DockerError
+
+CHUNK = 1 << 20
+
+
+def routes(engine: Engine) -> list[web.RouteDef]:
+    async def save_one(request: web.Request) -> web.StreamResponse:
+        return await save(engine, request, [request.match_info["name"]])
+
+    async def save_many(request: web.Request) -> web.StreamResponse:
+        return await save(engine, request, request.query.getall("names", []))
+
+    async def load_images(request: web.Request) -> web.StreamResponse:
+        return await load(engine, request)
+
+    async def create(request: web.Request) -> web.StreamResponse:
+        source = request.query.get("fromImage") or request.query.get("fromSrc", "")
+        tag = request.query.get("tag")
+        raise DockerError(
+            404,
+            f"pull access denied for {source}{f':{tag}' if tag else ''}: this engine pulls from no registry: "
+            "build the image from kubelab/python, or `docker load` it",
+        )
+
+    async def push(request: web.Request) -> web.StreamResponse:
+        raise DockerError(501, "this engine pushes to no registry: use `docker save`")
+
+    return [
+        web.route("GET", "/images/get", save_many),
+        web.route("GET", "/images/{name:.+}/get", save_one),
+        web.route("POST", "/images/load", load_images),
+        web.route("POST", "/images/create", create),
+        web.route("POST", "/images/{name:.+}/push", push),
+    ]
+
+
+async def save(engine: Engine, request: web.Request, names: Iterable[str]) -> web.StreamResponse:
+    query.refuse(request, "platform")
+    await engine.base_image()
+    names = [name for value in names for name in value.split(",")]
+    if not names:
+        raise DockerError(400, "no images to save: give one or more as names=")
+    for name in names:
+        engine.store.resolve(name)
+    with tempfile.TemporaryFile(dir=engine.home.engine) as file:
+        await asyncio.to_thread(engine.store.save, names, file)
+        response = web.StreamResponse(headers={"Content-Type": "application/x-tar"})
+        await response.prepare(request)
+        file.seek(0)
+        while chunk := file.read(CHUNK):
+            await response.write(chunk)
+        return response
+
+
+async def receive(request: web.Request, file: IO[bytes]) -> None:
+    """Write the request's body to `file` and rewind it."""
+    async for chunk in request.content.iter_chunked(CHUNK):
+        file.write(chunk)
+    file.seek(0)
+
+
+async def load(engine: Engine, request: web.Request) -> web.StreamResponse:
+    """Answers with a JSON stream: a line for each image (daemon/images, image/tarexport/load.go)."""
+    query.refuse(request, "platform")
+    with tempfile.TemporaryFile(dir=engine.home.engine) as file:
+        await receive(request, file)
+        images = await asyncio.to_thread(engine.store.load, file)
+    lines = []
+    for image in images:
+        engine.events.publish("image", "load", image.id, name=image.id)
+        names = engine.store.references(image.id)
+        lines += [f"Loaded image: {name}\n" for name in names] or [f"Loaded image ID: {image.id}\n"]
+    body = b"".join(json.dumps({"stream": line}).encode() + b"\r\n" for line in lines)
+    return web.Response(body=body, content_type="application/json")

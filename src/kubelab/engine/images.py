@@ -1,0 +1,198 @@
+"""Looking at images: `docker images`, `inspect`, `history` (moby: api/server/router/image, daemon/images)."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from kubelab.engine import query
+from kubelab.engine.engine import Engine
+from kubelab.engine.errors import DockerError
+from kubelab.images.reference import parse
+from kubelab.images.store import Image, ImageStore
+
+FILTERS = ("dangling", "label", "before", "since", "reference")
+
+
+def routes(engine: Engine) -> list[web.RouteDef]:
+    async def list_images(request: web.Request) -> web.Response:
+        wanted, everything = query.filters(request, FILTERS), query.flag(request, "all")
+        query.refuse(request, "shared-size", "manifests")
+        await engine.base_image()
+        return web.json_response(await asyncio.to_thread(summaries, engine.store, everything, wanted))
+
+    async def inspect_image(request: web.Request) -> web.Response:
+        await engine.base_image()
+        image = engine.store.resolve(request.match_info["name"])
+        return web.json_response(inspect(engine.store, image))
+
+    async def image_history(request: web.Request) -> web.Response:
+        await engine.base_image()
+        return web.json_response(history(engine.store, engine.store.resolve(request.match_info["name"])))
+
+    return [
+        web.route("GET", "/images/json", list_images),
+        web.route("GET", "/images/{name:.+}/json", inspect_image),
+        web.route("GET", "/images/{name:.+}/history", image_history),
+    ]
+
+
+def seconds(created: str | None) -> int:
+    """An image's RFC 3339 time, with up to nine decimals, as seconds since 1970."""
+    if not created:
+        return 0
+    whole = created.removesuffix("Z").partition(".")[0]
+    return int(datetime.fromisoformat(whole if "+" in whole else whole + "+00:00").timestamp())
+
+
+# -- docker images
+
+
+def summaries(store: ImageStore, everything: bool, filters: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """Newest first; without `everything`, steps of a build that nobody named are left out."""
+    images = store.all()
+    parents = {image.parent for image in images}
+    names = _names_by_image(store)
+    shown = [image for image in images if everything or names.get(image.id) or image.id not in parents]
+    for image in _bounds(store, filters, "before"):
+        shown = [each for each in shown if _created(each) < _created(image)]
+    for image in _bounds(store, filters, "since"):
+        shown = [each for each in shown if _created(each) > _created(image)]
+    found = [(image, _passing_names(names.get(image.id, []), filters)) for image in shown]
+    found = [(image, tags) for image, tags in found if _passes(image, tags, image.id in parents, filters)]
+    found.sort(key=lambda item: _created(item[0]), reverse=True)
+    return [summary(image, tags) for image, tags in found]
+
+
+def _created(image: Image) -> str:
+    return image.config.get("created") or ""
+
+
+def _names_by_image(store: ImageStore) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for name, image_id in sorted(store.tags().items()):
+        names.setdefault(image_id, []).append(name)
+    return names
+
+
+def _bounds(store: ImageStore, filters: dict[str, list[str]], name: str) -> list[Image]:
+    return [store.resolve(value) for value in filters.get(name, [])]
+
+
+def _passing_names(names: list[str], filters: dict[str, list[str]]) -> list[str]:
+    patterns = filters.get("reference")
+    if patterns is None:
+        return names
+    return [name for name in names if any(_matches(name, pattern) for pattern in patterns)]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Docker's pattern for names: `*` stays within a part between slashes; without a tag, any tag."""
+    whole = pattern if ":" in pattern.rpartition("/")[2] else f"{pattern}:*"
+    return name.count("/") == whole.count("/") and all(
+        fnmatch.fnmatchcase(part, wanted) for part, wanted in zip(name.split("/"), whole.split("/"), strict=True)
+    )
+
+
+def _passes(image: Image, tags: list[str], has_children: bool, filters: dict[str, list[str]]) -> bool:
+    if "reference" in filters and not tags:
+        return False
+    if dangling := filters.get("dangling"):
+        wanted = dangling[-1].lower() in ("1", "true", "t")
+        if wanted != (not tags and not has_children):
+            return False
+    labels = image.run_config.get("Labels") or {}
+    for label in filters.get("label", []):
+        name, equals, value = label.partition("=")
+        if name not in labels or (equals and labels[name] != value):
+            return False
+    return True
+
+
+def summary(image: Image, tags: list[str]) -> dict[str, Any]:
+    return {
+        "Containers": -1,
+        "Created": seconds(image.config.get("created")),
+        "Id": image.id,
+        "Labels": image.run_config.get("Labels"),
+        "ParentId": image.parent,
+        "RepoDigests": [],
+        "RepoTags": tags,
+        "SharedSize": -1,
+        "Size": image.size,
+    }
+
+
+# -- docker inspect
+
+
+def inspect(store: ImageStore, image: Image) -> dict[str, Any]:
+    config = image.config
+    answer = {
+        "Id": image.id,
+        "RepoTags": store.references(image.id),
+        "RepoDigests": [],
+        "Parent": image.parent,
+        "Comment": config.get("comment") or "",
+        "Created": config.get("created") or "",
+        "Container": config.get("container") or "",
+        "ContainerConfig": config.get("container_config"),
+        "DockerVersion": config.get("docker_version") or "",
+        "Author": config.get("author") or "",
+        "Config": config.get("config"),
+        "Architecture": config.get("architecture") or "",
+        "Os": config.get("os") or "",
+        "Size": image.size,
+        "GraphDriver": graph_driver(store, image),
+        "RootFS": {"Type": "layers", "Layers": image.diff_ids},
+        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
+    }
+    return {name: value for name, value in answer.items() if name != "ContainerConfig" or value}
+
+
+def graph_driver(store: ImageStore, image: Image) -> dict[str, Any]:
+    """Where the layers lie on disk, in the words of the overlay2 driver."""
+    folders = [str(folder) for folder in store.lower_dirs(image.id)]
+    if not folders:
+        return {"Name": "overlay2", "Data": None}
+    data = {"UpperDir": folders[0]} | ({"LowerDir": ":".join(folders[1:])} if len(folders) > 1 else {})
+    return {"Name": "overlay2", "Data": data}
+
+
+# -- docker history
+
+
+def history(store: ImageStore, image: Image) -> list[dict[str, Any]]:
+    """A line for each step, newest first: its size, and its image where the builder made it here (else `<missing>`)."""
+    entries = image.config.get("history") or []
+    layers = iter(image.chain_ids)
+    lines = []
+    for entry in entries:
+        size = 0
+        if not entry.get("empty_layer"):
+            chain = next(layers, None)
+            if chain is None:
+                raise DockerError(500, f"image {image.id} has more steps in its history than layers")
+            size = store.layer(chain).size
+        lines.append(
+            {
+                "Comment": entry.get("comment") or "",
+                "Created": seconds(entry.get("created")),
+                "CreatedBy": entry.get("created_by") or "",
+                "Id": "<missing>",
+                "Size": size,
+                "Tags": None,
+            }
+        )
+    lines.reverse()
+    step: Image | None = image
+    for line in lines:
+        if step is None:
+            break
+        line["Id"], line["Tags"] = step.id, [str(parse(tag)) for tag in store.references(step.id)] or None
+        step = store.get_image(step.parent) if step.parent else None
+    return lines

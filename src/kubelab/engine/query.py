@@ -1,0 +1,37 @@
+"""What clients put into the query string, read as dockerd reads it (moby: api/server/httputils/form.go)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+
+from aiohttp import web
+
+from kubelab.engine.errors import DockerError
+
+
+def flag(request: web.Request, name: str, default: bool = False) -> bool:
+    """True unless the value is empty, `0`, `no`, `false` or `none`."""
+    value = request.query.get(name)
+    return default if value is None else value.strip().lower() not in ("", "0", "no", "false", "none")
+
+
+def filters(request: web.Request, known: Collection[str]) -> dict[str, list[str]]:
+    """`filters={"name":["value"]}`, of old `{"name":{"value":true}}`. Raises DockerError 400 for one not in `known`."""
+    try:
+        found = json.loads(request.query.get("filters") or "{}")
+        result = {name: list(values) for name, values in found.items()}
+    except (ValueError, AttributeError, TypeError):
+        raise DockerError(400, "invalid filters: a JSON object of lists is expected") from None
+    for name in result:
+        if name not in known:
+            raise DockerError(400, f"invalid filter '{name}'")
+    return result
+
+
+def refuse(request: web.Request, *names: str) -> None:
+    """Raise DockerError 501 where a parameter that is not honoured has a value other than its default."""
+    for name in names:
+        value = request.query.get(name, "")
+        if value.lower() not in ("", "0", "false", "null", "[]", "{}"):
+            raise DockerError(501, f"{name}={value} is not supported by this engine: leave it out")

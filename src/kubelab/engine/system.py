@@ -1,0 +1,134 @@
+"""What the engine says of itself: ping, version, info, events (moby: api/server/router/system)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from datetime import datetime
+from importlib.metadata import version as installed_version
+from typing import Any
+
+import psutil
+from aiohttp import web
+
+from kubelab.engine import query
+from kubelab.engine.engine import Engine
+from kubelab.engine.errors import DockerError
+from kubelab.engine.events import encode, matches
+from kubelab.images.base import ARCHITECTURES
+from kubelab.runtime.logs import timestamp
+
+API_VERSION = "1.44"
+MIN_API_VERSION = "1.24"
+VERSION = installed_version("kubelab")
+EVENT_FILTERS = ("event", "type", "label", "container", "image", "network")
+
+
+def routes(engine: Engine) -> list[web.RouteDef]:
+    async def ping(request: web.Request) -> web.Response:
+        headers = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache"}
+        return web.Response(text="" if request.method == "HEAD" else "OK", headers=headers)
+
+    async def version(_: web.Request) -> web.Response:
+        return web.json_response(describe_version())
+
+    async def info(_: web.Request) -> web.Response:
+        return web.json_response(await describe(engine))
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        return await stream_events(engine, request)
+
+    return [
+        web.route("HEAD", "/_ping", ping),
+        web.route("GET", "/_ping", ping),
+        web.route("GET", "/version", version),
+        web.route("GET", "/info", info),
+        web.route("GET", "/events", events),
+    ]
+
+
+def describe_version() -> dict[str, Any]:
+    common = {
+        "ApiVersion": API_VERSION,
+        "Arch": ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "KernelVersion": platform.release(),
+        "MinAPIVersion": MIN_API_VERSION,
+        "Os": "linux",
+    }
+    details = {**common, "Experimental": "false"}
+    return {
+        "Platform": {"Name": "Kubernetes by Breaking It: the course's own engine"},
+        "Components": [{"Name": "Engine", "Version": VERSION, "Details": details}],
+        "Version": VERSION,
+        **common,
+        "GitCommit": "",
+        "GoVersion": "",
+        "BuildTime": "",
+    }
+
+
+async def describe(engine: Engine) -> dict[str, Any]:
+    """`docker info`. Names that a client may look for and that mean nothing here are left out."""
+    await engine.base_image()
+    runtime = await engine.runtime.version()
+    containers = await engine.runtime.list_containers(machine=engine.machine.name)
+    running = sum(container.state == "CONTAINER_RUNNING" for container in containers)
+    images = await asyncio.to_thread(engine.store.all)
+    return {
+        "ID": str(engine.home.path),
+        "Containers": len(containers),
+        "ContainersRunning": running,
+        "ContainersPaused": 0,
+        "ContainersStopped": len(containers) - running,
+        "Images": len(images),
+        "Driver": "overlay2" if runtime["level"] == "namespaces" else "vfs",
+        "DriverStatus": [["Runtime level", str(runtime["level"])]],
+        "Plugins": {"Volume": [], "Network": ["bridge"], "Authorization": None, "Log": ["json-file"]},
+        "SystemTime": timestamp(),
+        "LoggingDriver": "json-file",
+        "CgroupDriver": "none",
+        "KernelVersion": platform.release(),
+        "OperatingSystem": platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
+        "OSType": "linux",
+        "Architecture": platform.machine(),
+        "NCPU": os.cpu_count(),
+        "MemTotal": psutil.virtual_memory().total,
+        "DockerRootDir": str(engine.home.path),
+        "Name": platform.node(),
+        "Labels": ["app.kubernetes.io/part-of=kubelab"],
+        "ServerVersion": VERSION,
+        "Runtimes": {"kubelab": {"path": "kubelab.runtime"}},
+        "DefaultRuntime": "kubelab",
+        "Swarm": {"LocalNodeState": "inactive"},
+        "SecurityOptions": ["name=userns"] if runtime["level"] == "namespaces" else [],
+        "Warnings": [],
+    }
+
+
+async def stream_events(engine: Engine, request: web.Request) -> web.StreamResponse:
+    wanted = query.filters(request, EVENT_FILTERS)
+    since, until = _time(request, "since"), _time(request, "until")
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    async for event in engine.events.follow(since, until):
+        if matches(event, wanted):
+            await response.write(encode(event))
+    return response
+
+
+def _time(request: web.Request, name: str) -> float | None:
+    """Seconds since 1970, as the CLI sends them (`1700000000.000000001`), or RFC 3339."""
+    value = request.query.get(name, "")
+    if not value:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except ValueError:
+        raise DockerError(
+            400, f"invalid {name}: {value!r} is neither seconds since 1970 nor an RFC 3339 time"
+        ) from None
