@@ -136,18 +136,23 @@ async def prune_images(engine: Engine, filters: dict[str, list[str]]) -> dict[st
     before = _disk_use(engine)
     removed: Records = []
     for image in engine.store.all():
-        names = engine.store.references(image.id)
-        labels = image.run_config.get("Labels") or {}
-        wanted = all(label.partition("=")[0] in labels for label in filters.get("label", []))
-        if not wanted or engine.store.has_children(image.id) or (names and dangling_only):
-            continue
-        if await engine.containers_of(image.id):
-            continue
-        removal = Removal(engine, force=False, prune=True)
-        for name in names or [image.id]:
-            removed += await removal.remove(name)
-            removal.records = []
+        if await _unused(engine, image, filters, dangling_only):
+            removal = Removal(engine, force=False, prune=True)
+            for name in engine.store.references(image.id) or [image.id]:
+                removed += await removal.remove(name)
+                removal.records = []
     return {"ImagesDeleted": removed or None, "SpaceReclaimed": before - _disk_use(engine)}
+
+
+async def _unused(engine: Engine, image: Image, filters: dict[str, list[str]], dangling_only: bool) -> bool:
+    labels = image.run_config.get("Labels") or {}
+    if any(label.partition("=")[0] not in labels for label in filters.get("label", [])):
+        return False
+    if not engine.store.exists(image.id) or engine.store.has_children(image.id):  # it may have gone with its child
+        return False
+    if dangling_only and engine.store.references(image.id):
+        return False
+    return not await engine.containers_of(image.id)
 
 
 def _disk_use(engine: Engine) -> int:

@@ -6,12 +6,12 @@ import asyncio
 import os
 import platform
 from datetime import datetime
-from importlib.metadata import version as installed_version
 from typing import Any
 
 import psutil
 from aiohttp import web
 
+import kubelab
 from kubelab.engine import query
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
@@ -21,7 +21,7 @@ from kubelab.runtime.logs import timestamp
 
 API_VERSION = "1.44"
 MIN_API_VERSION = "1.24"
-VERSION = installed_version("kubelab")
+VERSION = kubelab.__version__
 EVENT_FILTERS = ("event", "type", "label", "container", "image", "network")
 
 

@@ -107,6 +107,9 @@ class ImageStore:
         size = sum(self._layers.get(chain).size for chain in chain_ids(config.get("rootfs", {}).get("diff_ids") or []))
         return Image(image_id, config, size, record["parent"])
 
+    def exists(self, image_id: str) -> bool:
+        return self._record(image_id).exists()
+
     def _record(self, image_id: str) -> Path:
         return self._images / image_id.removeprefix("sha256:")
 
@@ -135,7 +138,7 @@ class ImageStore:
 
     def resolve(self, name: str) -> Image:
         """The image that a person means by `name`: an ID, a reference, or the first digits of an ID, in this order."""
-        if self._record(name).exists() and (name.startswith("sha256:") or len(name) == 64):
+        if self.exists(name) and (name.startswith("sha256:") or len(name) == 64):
             return self.get_image("sha256:" + name.removeprefix("sha256:"))
         try:
             reference = parse(name)
