@@ -1,40 +1,73 @@
-"""Quantities: `100m`, `1.5`, `64Mi`, `2e3`.
+"""Quantities such as `250m`, `64Mi`, `1.5`: parsed exactly, and written the way upstream writes them.
 
-Upstream: apimachinery's api/resource/quantity.go. The value is an exact Fraction, in whole units (cores, bytes).
+Upstream: staging/src/k8s.io/apimachinery/pkg/api/resource/quantity.go. The canonical form has no fraction, and the
+largest suffix for which that is so.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from fractions import Fraction
+from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 
-_NUMBER = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))([eE][+-]?\d+|[a-zA-Z]*)")
-_SUFFIXES = {
-    "": Fraction(1),
-    **{suffix: Fraction(1024) ** (i + 1) for i, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))},
-    **{suffix: Fraction(1000) ** (i + 1) for i, suffix in enumerate(("k", "M", "G", "T", "P", "E"))},
-    "m": Fraction(1, 10**3),
-    "u": Fraction(1, 10**6),
-    "n": Fraction(1, 10**9),
-}
+_PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d+))?")
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+SYNTAX = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
-def parse_quantity(text: str | int | float) -> Fraction:
-    """The value in whole units. ValueError in upstream's words where it is no quantity."""
-    match = _NUMBER.fullmatch(str(text))
+class QuantityError(ValueError):
+    """Not a quantity; the message is upstream's."""
+
+
+@lru_cache(4096)
+def _split(text: str) -> tuple[Decimal, str]:
+    """The value, and the form to write it in: "binary", "decimal" or "exponent"."""
+    match = _PATTERN.fullmatch(text)
     if match is None:
-        raise ValueError(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-        )
-    number, suffix = match.groups()
-    if suffix[:1] in ("e", "E") and len(suffix) > 1:
-        return Fraction(number) * Fraction(10) ** int(suffix[1:])
-    if suffix not in _SUFFIXES:
-        raise ValueError("unable to parse quantity's suffix")
-    return Fraction(number) * _SUFFIXES[suffix]
+        raise QuantityError(SYNTAX)
+    number, suffix, exponent = match.groups()
+    if exponent is not None:
+        return Decimal(number).scaleb(int(exponent)), "exponent"
+    if suffix in _BINARY:
+        return Decimal(number) * 2 ** _BINARY[suffix], "binary"
+    return Decimal(number).scaleb(_DECIMAL[suffix or ""]), "decimal"
 
 
-def round_up(value: Fraction) -> int:
-    """The next whole number, as Quantity.Value() gives it."""
-    return math.ceil(value)
+def parse(value: str | int | float) -> Decimal:
+    """The amount in units (cores, bytes). Raises QuantityError."""
+    return _split(str(value))[0]
+
+
+def milli(value: str | int | float) -> int:
+    """The amount in thousandths, rounded up, as CPU is counted."""
+    return int((parse(value) * 1000).to_integral_value(ROUND_CEILING))
+
+
+def canonical(value: str | int | float) -> str:
+    """`0.5` is `500m`, `1024Mi` is `1Gi`, `100000` is `100k`. Raises QuantityError."""
+    amount, form = _split(str(value))
+    if form == "binary" and amount == amount.to_integral_value() and abs(amount) >= 1024:
+        return _binary(int(amount))
+    amount = amount.quantize(Decimal(1).scaleb(-9), ROUND_CEILING) if amount.as_tuple().exponent < -9 else amount
+    return _decimal(amount, form == "exponent")
+
+
+def _binary(amount: int) -> str:
+    suffix = ""
+    for name in _BINARY:
+        if amount % 1024:
+            break
+        amount, suffix = amount // 1024, name
+    return f"{amount}{suffix}"
+
+
+def _decimal(amount: Decimal, exponent: bool) -> str:
+    if amount == 0:
+        return "0"
+    for name, power in reversed(_DECIMAL.items()):
+        scaled = amount.scaleb(-power)
+        if scaled == scaled.to_integral_value():
+            suffix = (f"e{power}" if power else "") if exponent else name
+            return f"{int(scaled)}{suffix}"
+    raise QuantityError(SYNTAX)

@@ -1,0 +1,46 @@
+"""What is there from the start: the system's namespaces and the `kubernetes` service.
+
+Upstream: pkg/controlplane/controller/{systemnamespaces,kubernetesservice}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubelab.cluster.apiserver.registry import Registry
+from kubelab.cluster.resources import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICES, Resource
+
+NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
+SERVICE = "kubernetes"
+
+
+def create(registry: Registry, address: str, port: int) -> None:
+    """Make what is not there yet, and let the `kubernetes` service lead to `address:port`."""
+    for name in NAMES:
+        _ensure(registry, NAMESPACES, {"metadata": {"name": name}}, "")
+    labels = {"component": "apiserver", "provider": SERVICE}
+    ports = [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]
+    spec = {"type": "ClusterIP", "clusterIP": registry.addresses.first, "ports": ports, "sessionAffinity": "None"}
+    _ensure(registry, SERVICES, {"metadata": {"name": SERVICE, "labels": labels}, "spec": spec}, "default")
+    mirrored = {"endpointslice.kubernetes.io/skip-mirror": "true"}
+    subsets = [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}]
+    endpoints = {"metadata": {"name": SERVICE, "labels": mirrored}, "subsets": subsets}
+    _ensure(registry, ENDPOINTS, endpoints, "default", update=True)
+    endpoint_slice = {
+        "metadata": {"name": SERVICE, "labels": {"kubernetes.io/service-name": SERVICE}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+    }
+    _ensure(registry, ENDPOINTSLICES, endpoint_slice, "default", update=True)
+
+
+def _ensure(
+    registry: Registry, resource: Resource, obj: dict[str, Any], namespace: str, *, update: bool = False
+) -> None:
+    typed = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+    name = obj["metadata"]["name"]
+    if registry.store.get(registry.key(resource, namespace, name)) is None:
+        registry.create(resource, typed, namespace)
+    elif update:
+        registry.update(resource, name, typed, namespace)

@@ -1,0 +1,192 @@
+"""One method a verb: from a request on objects to its answer.
+
+Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/{get,create,update,patch,delete,watch}.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from kubelab.cluster.apiserver import body, deletion, errors, listing, patch, query, subresources
+from kubelab.cluster.apiserver.registry import Options, Registry
+from kubelab.cluster.apiserver.render import Renderer, negotiate
+from kubelab.cluster.apiserver.requestinfo import RequestInfo
+from kubelab.cluster.apiserver.schema import types
+from kubelab.cluster.apiserver.watching import Watch
+
+Object = dict[str, Any]
+JSON = "application/json"
+
+
+class Handlers:
+    """The verbs over a registry."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._verbs: dict[str, Callable[[web.Request, RequestInfo], Awaitable[web.StreamResponse]]] = {
+            "get": self._get,
+            "list": self._list,
+            "create": self._create,
+            "update": self._update,
+            "patch": self._patch,
+            "delete": self._delete,
+            "deletecollection": self._delete_collection,
+        }
+
+    async def handle(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        """Raises StatusError."""
+        if info.subresource:
+            sub = info.resource.subresource(info.subresource)
+            if sub is None:
+                raise errors.no_such_path()
+            allowed = sub.verbs
+        else:
+            allowed = info.resource.verbs
+        if info.verb not in allowed:
+            raise errors.method_not_supported(info.resource, info.verb)
+        return await self._verbs[info.verb](request, info)
+
+    # -- reads
+
+    async def _get(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        record = self._registry.record(info.resource, info.name, info.namespace)
+        if info.subresource == "scale":
+            return _answer(subresources.scale_of(info.resource, record.load()))
+        return web.Response(body=self._renderer(request, info).one(record.value), content_type=JSON)
+
+    async def _list(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        options = query.list_options(request.query)
+        renderer = self._renderer(request, info)
+        if options.watch:
+            return await self._watch(request, info, options, renderer)
+        page = listing.page(self._registry, info.resource, info.namespace, options)
+        return web.Response(body=renderer.many([r.value for r in page.records], page.meta), content_type=JSON)
+
+    async def _watch(
+        self, request: web.Request, info: RequestInfo, options: query.ListOptions, renderer: Renderer
+    ) -> web.StreamResponse:
+        watch = Watch(self._registry, info.resource, info.namespace, options, renderer)
+        try:
+            response = web.StreamResponse(headers={"Content-Type": JSON})
+            await response.prepare(request)
+            async for chunk in watch.chunks():
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+        finally:
+            watch.close()
+
+    def _renderer(self, request: web.Request, info: RequestInfo) -> Renderer:
+        form = negotiate(request.headers.get("Accept", ""))
+        now = self._registry.clock.now().timestamp()
+        return Renderer(info.resource, form, request.query.get("includeObject", ""), now)
+
+    # -- writes
+
+    async def _create(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        options = query.write_options(request.query)
+        version, kind = info.resource.api_version, info.resource.kind
+        if info.subresource:
+            version, kind = subresources.kind_of(info.resource, info.subresource)
+        obj = await self._object(request, version, kind, options)
+        if info.subresource:
+            result = subresources.create(self._registry, info, obj, options)
+        else:
+            result = self._registry.create(info.resource, obj, info.namespace, options)
+        return _answer(result, 201, options)
+
+    async def _update(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        options = query.write_options(request.query)
+        version, kind = subresources.kind_of(info.resource, info.subresource)
+        obj = await self._object(request, version, kind, options)
+        return _answer(self._write(info, obj, options), 200, options)
+
+    def _write(self, info: RequestInfo, obj: Object, options: Options) -> Object:
+        if info.subresource == "scale":
+            return subresources.update_scale(self._registry, info, obj, options)
+        if info.subresource == "finalize":
+            return subresources.finalize(self._registry, info, obj, options)
+        return self._registry.update(info.resource, info.name, obj, info.namespace, options, info.subresource)
+
+    async def _patch(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        options = query.write_options(request.query)
+        media = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if media not in patch.MEDIA_TYPES:
+            raise errors.unsupported_media_type(patch.MEDIA_TYPES)
+        data = body.parse(await request.read(), media)
+        version, kind = subresources.kind_of(info.resource, info.subresource)
+        if media == patch.APPLY_PATCH:
+            raise errors.unsupported_media_type(patch.MEDIA_TYPES[:3])
+        current = self._registry.get(info.resource, info.name, info.namespace)
+        if info.subresource == "scale":
+            current = subresources.scale_of(info.resource, current)
+        patched = patch.apply(current, data, media, types().of_kind(version, kind))
+        mode = request.query.get("fieldValidation", "Warn")
+        obj = body.to_object(patched, version, kind, field_validation=mode, warn=options.warnings)
+        return _answer(self._write(info, obj, options), 200, options)
+
+    async def _object(self, request: web.Request, version: str, kind: str, options: Options) -> Object:
+        raw = await request.read()
+        data = body.parse(raw, request.headers.get("Content-Type", ""))
+        mode = request.query.get("fieldValidation", "Warn")
+        return body.to_object(data, version, kind, field_validation=mode, warn=options.warnings, body=raw)
+
+    # -- deletes
+
+    async def _delete(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        options = await self._delete_options(request)
+        obj, gone = deletion.delete(self._registry, info.resource, info.name, info.namespace, options)
+        if not gone or self._registry.strategy(info.resource).returns_deleted_object:
+            accepted = not gone and options.propagation in (deletion.BACKGROUND, deletion.FOREGROUND)
+            return _answer(obj, 202 if accepted and obj["metadata"].get("finalizers") else 200)
+        meta = obj["metadata"]
+        details = {"name": meta["name"], "group": info.resource.group, "kind": info.resource.plural, "uid": meta["uid"]}
+        return _answer(errors.status(200, "", "", details, success=True))
+
+    async def _delete_collection(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        options = await self._delete_options(request)
+        page = listing.page(self._registry, info.resource, info.namespace, query.list_options(request.query))
+        results = []
+        for record in page.records:
+            meta = record.load()["metadata"]
+            namespace = meta.get("namespace", "")
+            obj, _ = deletion.delete(self._registry, info.resource, meta["name"], namespace, options)
+            results.append(orjson.dumps(obj))
+        meta = {"resourceVersion": str(self._registry.store.revision)}
+        return web.Response(body=self._renderer(request, info).many(results, meta), content_type=JSON)
+
+    async def _delete_options(self, request: web.Request) -> deletion.DeleteOptions:
+        """From the body, or where there is none from the query."""
+        raw = await request.read()
+        if raw:
+            data = body.parse(raw, request.headers.get("Content-Type", ""))
+            version = data.get("apiVersion", "v1") if isinstance(data, dict) else "v1"
+            data = {**data, "apiVersion": "v1"} if isinstance(data, dict) and version else data
+            mode = request.query.get("fieldValidation", "Ignore")
+            return deletion.parse(body.to_object(data, "v1", "DeleteOptions", field_validation=mode, warn=[]))
+        given: Object = {}
+        if "gracePeriodSeconds" in request.query:
+            given["gracePeriodSeconds"] = query.number(request.query["gracePeriodSeconds"], "gracePeriodSeconds")
+        if "propagationPolicy" in request.query:
+            given["propagationPolicy"] = request.query["propagationPolicy"]
+        if "orphanDependents" in request.query:
+            given["orphanDependents"] = query.flag(request.query, "orphanDependents")
+        if "dryRun" in request.query:
+            given["dryRun"] = [request.query["dryRun"]]
+        return deletion.parse(given)
+
+
+def _answer(obj: Object, code: int = 200, options: Options | None = None) -> web.Response:
+    response = web.Response(body=orjson.dumps(obj), status=code, content_type=JSON)
+    for text in dict.fromkeys(options.warnings if options else ()):
+        response.headers.add("Warning", f'299 - "{_escaped(text)}"')
+    return response
+
+
+def _escaped(text: str) -> str:
+    """A quoted-string of RFC 9110: backslashes and quotes escaped, no line breaks."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,77 @@
+"""ReplicationControllers, ReplicaSets and Deployments.
+
+Upstream: pkg/apis/core/v1/defaults.go, pkg/apis/apps/v1/defaults.go, pkg/registry/{core,apps}/…/strategy.go.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubelab.cluster.apiserver import coverage
+from kubelab.cluster.apiserver.defaults import pod as pod_defaults
+from kubelab.cluster.apiserver.fielderrors import FieldError
+from kubelab.cluster.apiserver.strategy import Strategy
+from kubelab.cluster.apiserver.validation import workloads as validation
+
+Object = dict[str, Any]
+
+
+class _Workload(Strategy):
+    has_status = True
+    has_generation = True
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        spec.setdefault("replicas", 1)
+        if "template" in spec:
+            pod_defaults.template(spec["template"])
+
+    def prepare_create(self, obj: Object) -> None:
+        super().prepare_create(obj)
+        obj["status"] = {"replicas": 0} if self.resource.plural != "deployments" else {}
+
+    def warnings(self, obj: Object) -> list[str]:
+        spec = (obj["spec"].get("template") or {}).get("spec") or {}
+        return coverage.warnings("pod", spec, "spec.template.spec")
+
+
+class ReplicationControllerStrategy(_Workload):
+    default_propagation = "Orphan"
+
+    def default(self, obj: Object) -> None:
+        """Selector and labels are the template's where they were left out."""
+        super().default(obj)
+        labels = ((obj["spec"].get("template") or {}).get("metadata") or {}).get("labels")
+        if labels:
+            obj["spec"].setdefault("selector", dict(labels))
+            obj["metadata"].setdefault("labels", dict(labels))
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return validation.replication_controller(obj["spec"])
+
+
+class ReplicaSetStrategy(_Workload):
+    def validate(self, obj: Object) -> list[FieldError]:
+        return validation.replica_set(obj["spec"])
+
+    def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
+        return self.validate(obj) + validation.immutable_selector(obj, old)
+
+
+class DeploymentStrategy(_Workload):
+    def default(self, obj: Object) -> None:
+        super().default(obj)
+        spec = obj["spec"]
+        strategy = spec.setdefault("strategy", {})
+        if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+            rolling = strategy.setdefault("rollingUpdate", {})
+            rolling.setdefault("maxUnavailable", "25%")
+            rolling.setdefault("maxSurge", "25%")
+        spec.setdefault("revisionHistoryLimit", 10)
+        spec.setdefault("progressDeadlineSeconds", 600)
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return validation.deployment(obj["spec"])
+
+    def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
+        return self.validate(obj) + validation.immutable_selector(obj, old)

@@ -1,0 +1,117 @@
+"""The API server's HTTP side: TLS, who is asking, where a path leads, and errors as Status objects.
+
+Upstream: staging/src/k8s.io/apiserver/pkg/server (the handler chain in config.go, DefaultBuildHandlerChain).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import orjson
+from aiohttp import web
+
+from kubelab.cluster.apiserver import discovery, errors, openapi, requestinfo
+from kubelab.cluster.apiserver.authentication import TokenFile
+from kubelab.cluster.apiserver.config import Config
+from kubelab.cluster.apiserver.connect import Connector
+from kubelab.cluster.apiserver.handlers import Handlers
+from kubelab.cluster.apiserver.registry import Registry
+
+log = logging.getLogger(__name__)
+MAX_BODY = 3 * 1024 * 1024  # kube-apiserver's limit for a request's body
+PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
+HEALTH = ("/healthz", "/livez", "/readyz")
+
+Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class APIServer:
+    """Serves a registry over TLS. `ready` is what /readyz says."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.ready = False
+        self.port = 0
+        config = registry.config
+        self._tokens = TokenFile(Path(config.token_auth_file))
+        self._handlers = Handlers(registry)
+        self._connector = Connector(
+            lambda resource, namespace, name: registry.get(resource, name, namespace), lambda node: config.kubelet_token
+        )
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def config(self) -> Config:
+        return self.registry.config
+
+    async def start(self) -> int:
+        """Listen. Returns the port."""
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        # With handler_cancellation a watch or a followed log ends when its client goes.
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(self.config.tls_cert_file, self.config.tls_private_key_file)
+        site = web.TCPSite(self._runner, self.config.bind_address, self.config.secure_port, ssl_context=tls)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        self.ready = True
+        return self.port
+
+    async def stop(self) -> None:
+        """Stop serving; watches are cut off."""
+        self.ready = False
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._route(request)
+        except errors.StatusError as error:
+            return _status_response(error)
+        except web.HTTPRequestEntityTooLarge:
+            message = f"Request entity too large: limit is {MAX_BODY}"
+            return _status_response(errors.StatusError(413, "RequestEntityTooLarge", message))
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:
+            log.exception("%s %s", request.method, request.rel_url)
+            return _status_response(errors.internal(f"{type(error).__name__}: {error}"))
+
+    async def _route(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        if path in PUBLIC:
+            return self._public(request, path)
+        if self._tokens.authenticate(request.headers.get("Authorization", "")) is None:
+            raise errors.unauthorized()
+        info = requestinfo.parse(request.method, request.rel_url.raw_path)
+        if info is not None:
+            if info.subresource and self._connector.serves(info):
+                return await self._connector.handle(request, info)
+            return await self._handlers.handle(request, info)
+        if path.startswith("/openapi/"):
+            return openapi.respond(request)
+        return discovery.respond(request, self.config.secure_port or self.port)
+
+    def _public(self, request: web.Request, path: str) -> web.Response:
+        if path == "/version":
+            return web.json_response(discovery.VERSION)
+        verbose = "verbose" in request.query
+        if path == "/readyz" and not self.ready:
+            return web.Response(text="[-]poststarthook/start-controllers failed\nreadyz check failed\n", status=500)
+        return web.Response(text=f"[+]ping ok\n[+]store ok\n{path[1:]} check passed\n" if verbose else "ok")
+
+
+def _status_response(error: errors.StatusError) -> web.Response:
+    headers = {"Cache-Control": "no-cache, private"}
+    retry = (error.body.get("details") or {}).get("retryAfterSeconds")
+    if retry:
+        headers["Retry-After"] = str(retry)
+    return web.Response(
+        body=orjson.dumps(error.body), status=error.code, content_type="application/json", headers=headers
+    )
