@@ -11,6 +11,7 @@ import re
 from aiohttp import web
 
 from kubelab.engine import build, image_archives, image_names, images, system
+from kubelab.engine.answers import json_answer
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import answer_errors
 
@@ -37,13 +38,13 @@ async def check_version(request: web.Request, handler) -> web.StreamResponse:
         said = ".".join(match.groups())
         if asked > _parts(API_VERSION):
             message = f"client version {said} is too new. Maximum supported API version is {API_VERSION}"
-            return web.json_response({"message": message}, status=400)
+            return json_answer({"message": message}, status=400)
         if asked < _parts(system.MIN_API_VERSION):
             message = (
                 f"client version {said} is too old. Minimum supported API version is {system.MIN_API_VERSION}, "
                 "please upgrade your client to a newer version"
             )
-            return web.json_response({"message": message}, status=400)
+            return json_answer({"message": message}, status=400)
     return await handler(request)
 
 

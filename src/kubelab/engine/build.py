@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from kubelab.engine import query
+from kubelab.engine.answers import encode, json_stream
 from kubelab.engine.builder.builder import Builder, BuildFailed, Options
 from kubelab.engine.builder.context import BuildContext, plain
 from kubelab.engine.builder.copying import CopyError
@@ -49,7 +50,7 @@ async def handle(engine: Engine, request: web.Request) -> web.StreamResponse:
         await receive(request, body)
         with _open_context(body) as context:
             dockerfile = _dockerfile(context, request.query.get("dockerfile") or "Dockerfile")
-            response = web.StreamResponse(headers={"Content-Type": "application/json"})
+            response = json_stream()
             await response.prepare(request)
             await _stream(
                 Builder(engine, dockerfile, context, options, _sender(request, response)), tags, response, request
@@ -108,7 +109,7 @@ def _sender(request: web.Request, response: web.StreamResponse) -> Any:
     async def send(line: dict[str, Any]) -> None:
         if not quiet or "errorDetail" in line or line.get("quiet"):
             line.pop("quiet", None)
-            await response.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\r\n")
+            await response.write(encode(line) + b"\r\n")
 
     return send
 

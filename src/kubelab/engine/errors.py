@@ -6,6 +6,7 @@ import logging
 
 from aiohttp import web
 
+from kubelab.engine.answers import json_answer
 from kubelab.images.archive import InvalidArchive
 from kubelab.images.reference import InvalidReference
 from kubelab.images.store import ImageConflict, ImageNotFound
@@ -45,11 +46,11 @@ async def answer_errors(request: web.Request, handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
-        return web.json_response({"message": "page not found"}, status=404)
+        return json_answer({"message": "page not found"}, status=404)
     except web.HTTPException as error:
-        return web.json_response({"message": error.reason}, status=error.status)
+        return json_answer({"message": error.reason}, status=error.status)
     except Exception as error:
         status = status_of(error)
         if status == 500 and not isinstance(error, DockerError):
             log.exception("%s %s", request.method, request.path)
-        return web.json_response({"message": str(error)}, status=status)
+        return json_answer({"message": str(error)}, status=status)

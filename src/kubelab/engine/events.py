@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -81,7 +80,3 @@ def matches(event: Event, filters: dict[str, list[str]]) -> bool:
 def _has_label(attributes: dict[str, str], label: str) -> bool:
     name, equals, value = label.partition("=")
     return name in attributes and (not equals or attributes[name] == value)
-
-
-def encode(event: Event) -> bytes:
-    return json.dumps(event, separators=(",", ":")).encode() + b"\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 from collections.abc import Iterable
 from typing import IO
@@ -11,6 +10,7 @@ from typing import IO
 from aiohttp import web
 
 from kubelab.engine import query
+from kubelab.engine.answers import encode
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 
@@ -84,5 +84,5 @@ async def load(engine: Engine, request: web.Request) -> web.StreamResponse:
         engine.events.publish("image", "load", image.id, name=image.id)
         names = engine.store.references(image.id)
         lines += [f"Loaded image: {name}\n" for name in names] or [f"Loaded image ID: {image.id}\n"]
-    body = b"".join(json.dumps({"stream": line}).encode() + b"\r\n" for line in lines)
+    body = b"".join(encode({"stream": line}) + b"\r\n" for line in lines)
     return web.Response(body=body, content_type="application/json")

@@ -11,6 +11,7 @@ import asyncio
 from aiohttp import web
 
 from kubelab.engine import query
+from kubelab.engine.answers import json_answer
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.images.reference import parse
@@ -34,10 +35,10 @@ def routes(engine: Engine) -> list[web.RouteDef]:
 
     async def remove(request: web.Request) -> web.Response:
         force, prune = query.flag(request, "force"), not query.flag(request, "noprune")
-        return web.json_response(await Removal(engine, force, prune).remove(request.match_info["name"]))
+        return json_answer(await Removal(engine, force, prune).remove(request.match_info["name"]))
 
     async def prune(request: web.Request) -> web.Response:
-        return web.json_response(await prune_images(engine, query.filters(request, PRUNE_FILTERS)))
+        return json_answer(await prune_images(engine, query.filters(request, PRUNE_FILTERS)))
 
     return [
         web.route("POST", "/images/{name:.+}/tag", tag),

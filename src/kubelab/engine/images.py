@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from kubelab.engine import query
+from kubelab.engine.answers import json_answer
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.images.reference import parse
@@ -23,16 +24,16 @@ def routes(engine: Engine) -> list[web.RouteDef]:
         wanted, everything = query.filters(request, FILTERS), query.flag(request, "all")
         query.refuse(request, "shared-size", "manifests")
         await engine.base_image()
-        return web.json_response(await asyncio.to_thread(summaries, engine.store, everything, wanted))
+        return json_answer(await asyncio.to_thread(summaries, engine.store, everything, wanted))
 
     async def inspect_image(request: web.Request) -> web.Response:
         await engine.base_image()
         image = engine.store.resolve(request.match_info["name"])
-        return web.json_response(inspect(engine.store, image))
+        return json_answer(inspect(engine.store, image))
 
     async def image_history(request: web.Request) -> web.Response:
         await engine.base_image()
-        return web.json_response(history(engine.store, engine.store.resolve(request.match_info["name"])))
+        return json_answer(history(engine.store, engine.store.resolve(request.match_info["name"])))
 
     return [
         web.route("GET", "/images/json", list_images),

@@ -13,9 +13,10 @@ from aiohttp import web
 
 import kubelab
 from kubelab.engine import query
+from kubelab.engine.answers import encode, json_answer, json_stream
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
-from kubelab.engine.events import encode, matches
+from kubelab.engine.events import matches
 from kubelab.images.base import ARCHITECTURES
 from kubelab.runtime.logs import timestamp
 
@@ -31,10 +32,10 @@ def routes(engine: Engine) -> list[web.RouteDef]:
         return web.Response(text="" if request.method == "HEAD" else "OK", headers=headers)
 
     async def version(_: web.Request) -> web.Response:
-        return web.json_response(describe_version())
+        return json_answer(describe_version())
 
     async def info(_: web.Request) -> web.Response:
-        return web.json_response(await describe(engine))
+        return json_answer(await describe(engine))
 
     async def events(request: web.Request) -> web.StreamResponse:
         return await stream_events(engine, request)
@@ -109,11 +110,11 @@ async def describe(engine: Engine) -> dict[str, Any]:
 async def stream_events(engine: Engine, request: web.Request) -> web.StreamResponse:
     wanted = query.filters(request, EVENT_FILTERS)
     since, until = _time(request, "since"), _time(request, "until")
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response = json_stream()
     await response.prepare(request)
     async for event in engine.events.follow(since, until):
         if matches(event, wanted):
-            await response.write(encode(event))
+            await response.write(encode(event) + b"\n")
     return response
 
 

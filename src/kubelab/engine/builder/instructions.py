@@ -17,6 +17,7 @@ from kubelab.engine.builder import copying, running
 from kubelab.engine.builder.addition import Addition
 from kubelab.engine.builder.dockerfile import Instruction
 from kubelab.engine.builder.run_config import SHELL, changed, environment, nop, set_variable
+from kubelab.runtime.api import Level
 
 if TYPE_CHECKING:
     from kubelab.engine.builder.builder import StageState
@@ -127,12 +128,21 @@ async def run(state: StageState, step: Instruction, args: list[str]) -> None:
         return
     engine = state.builder.engine
     wanted = running.Run(state.image, argv, state.config, allowed)
+    await _warn_of_level(state)
     async with running.container(engine, wanted) as container:
         await state.say(f" ---> Running in {container[:12]}\n")
         await running.execute(engine, container, argv, state.builder.write_output)
         layer = await asyncio.to_thread(running.changed_files, engine, container)
         await state.commit(container_config, layer, container)
     await state.say(f"Removing intermediate container {container[:12]}\n")
+
+
+async def _warn_of_level(state: StageState) -> None:
+    if (await state.builder.engine.runtime.version())["level"] == Level.PROCESS:
+        await state.say(
+            " ---> [Warning] containers are not isolated here (runtime level: process): "
+            "absolute paths in RUN are the host's own files\n"
+        )
 
 
 async def copy(state: StageState, step: Instruction, args: list[str]) -> None:
