@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 
 from kubelab.clock import Clock
-from kubelab.cluster.kubelet import podutil
+from kubelab.cluster.kubelet import conditions, podutil
 from kubelab.cluster.kubelet.alarm import Alarm
 from kubelab.cluster.kubelet.pod_lifecycle import PodLifecycle
 from kubelab.cluster.kubelet.pod_sync import SyncError
@@ -38,10 +38,12 @@ class PodWorker:
         self._task.add_done_callback(lambda _: on_end(self))
 
     def update(self, pod: Pod) -> None:
-        self.pod = pod
+        """The kubelet's own writes to the status come back here too: they are no reason to look again."""
+        old, self.pod = self.pod, pod
         if self._is_to_end():
             self._lifecycle.abort(self.uid)
-        self._alarm.ring()
+        if self._removed or _asks(old) != _asks(pod):
+            self._alarm.ring()
 
     def remove(self, pod: Pod) -> None:
         self._removed = True
@@ -137,6 +139,14 @@ class PodWorker:
     def _log(self, error: Exception) -> None:
         expected = isinstance(error, (RuntimeServiceError, OSError))
         log.error("pod %s: %s", podutil.describe(self.pod), error, exc_info=None if expected else error)
+
+
+def _asks(pod: Pod) -> tuple[object, ...]:
+    """What others decide about a pod (upstream's RECONCILE leaves the rest alone)."""
+    metadata = pod["metadata"]
+    decided = [metadata.get(f) for f in ("labels", "annotations", "deletionTimestamp", "deletionGracePeriodSeconds")]
+    others = [c for c in pod.get("status", {}).get("conditions", []) if c["type"] not in conditions.OWNED]
+    return (pod["spec"], *decided, others, podutil.is_terminal(pod))
 
 
 class PodWorkers:

@@ -43,7 +43,7 @@ class RuntimePods:
         sandboxes = [sandbox for sandbox, _ in found if sandbox is not None]
         containers = [container for _, contained in found for container in contained]
         return RuntimePod(
-            sorted(sandboxes, key=lambda s: s.created_at, reverse=True),
+            sorted(sandboxes, key=lambda s: (s.created_at, s.config.attempt), reverse=True),
             sorted(containers, key=lambda c: (c.created_at, c.config.attempt), reverse=True),
         )
 
