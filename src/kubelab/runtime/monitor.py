@@ -157,7 +157,7 @@ class Monitor:
                 self._log.flush()
             if self._control.fileno() in ready:
                 self._obey()
-            for descriptor in ready.keys() & self._outputs.keys():
+            for descriptor in [each for each in self._outputs if each in ready]:  # stdout before stderr
                 if not self._copy(descriptor):
                     poll.unregister(descriptor)
             if ended in ready:

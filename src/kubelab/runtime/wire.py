@@ -53,7 +53,8 @@ class Channel:
         if descriptors:
             await self._ready(self._loop.add_writer, self._loop.remove_writer)
             sent = socket.send_fds(self._socket, [frame], descriptors)
-        await self._loop.sock_sendall(self._socket, memoryview(frame)[sent:])
+        if sent < len(frame):
+            await self._loop.sock_sendall(self._socket, memoryview(frame)[sent:])
 
     async def receive(self) -> tuple[Message, list[int]] | None:
         """The next frame and its descriptors, which are now the caller's to close; None when the other side is gone."""
