@@ -12,16 +12,32 @@ from kubelab.clock import Clock
 from kubelab.cluster.client import APIClient
 from kubelab.cluster.controllers.config import ControllerConfig
 from kubelab.cluster.controllers.controller import Context, Controller
+from kubelab.cluster.controllers.deployment import DeploymentController
+from kubelab.cluster.controllers.endpoints import EndpointsController
+from kubelab.cluster.controllers.endpointslice import EndpointSliceController
+from kubelab.cluster.controllers.garbagecollector import GarbageCollector
+from kubelab.cluster.controllers.namespace import NamespaceController
+from kubelab.cluster.controllers.nodelifecycle import NodeLifecycleController
+from kubelab.cluster.controllers.podgc import PodGarbageCollector
 from kubelab.cluster.controllers.replicaset import ReplicaSetController
 from kubelab.cluster.controllers.replicationcontroller import ReplicationControllerController
 from kubelab.cluster.controllers.rootca import RootCAPublisher
 from kubelab.cluster.controllers.serviceaccount import ServiceAccountController
+from kubelab.cluster.controllers.tainteviction import TaintEvictionController
 from kubelab.cluster.informer import Informers
 
-BY_KEY: tuple[type[Controller], ...] = (
+CONTROLLERS: tuple[type[Controller | PodGarbageCollector], ...] = (
+    DeploymentController,
     ReplicaSetController,
     ReplicationControllerController,
+    EndpointsController,
+    EndpointSliceController,
+    NamespaceController,
     ServiceAccountController,
+    GarbageCollector,
+    NodeLifecycleController,
+    TaintEvictionController,
+    PodGarbageCollector,
 )
 
 
@@ -32,7 +48,7 @@ async def run(client: APIClient, config: dict[str, Any], clock: Clock) -> None:
     """
     informers = Informers(client, clock)
     context = Context(client, informers, clock, ControllerConfig.from_dict(config))
-    controllers = [kind(context) for kind in BY_KEY]
+    controllers = [kind(context) for kind in CONTROLLERS]
     if client.ca_pem:
         controllers.append(RootCAPublisher(context, client.ca_pem))
     await informers.start()

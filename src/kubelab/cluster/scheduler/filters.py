@@ -12,8 +12,8 @@ from typing import Any
 
 from kubelab.cluster.scheduler.cache import NodeInfo
 from kubelab.cluster.scheduler.requests import PodInfo
-from kubelab.cluster.scheduler.taints import find_untolerated
 from kubelab.cluster.selectors import map_matches, node_selector_matches
+from kubelab.cluster.taints import find_untolerated
 
 Object = dict[str, Any]
 

@@ -13,8 +13,8 @@ from typing import Any
 from kubelab.cluster.pods import controller_of, is_terminating
 from kubelab.cluster.scheduler.cache import NodeInfo
 from kubelab.cluster.scheduler.requests import Amount, PodInfo
-from kubelab.cluster.scheduler.taints import find_untolerated
 from kubelab.cluster.selectors import expression_matches
+from kubelab.cluster.taints import find_untolerated
 
 Object = dict[str, Any]
 

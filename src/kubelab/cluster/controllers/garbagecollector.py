@@ -1,0 +1,223 @@
+"""Garbage collection by owner references: what nobody owns any more goes; foreground and orphan deletions are
+finished.
+
+Upstream: pkg/controller/garbagecollector (garbagecollector.go, graph_builder.go). The graph is the informers' caches
+with an index of dependents by their owner's UID; a decision to delete is always made on fresh objects, under their
+UID and version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kubelab.cluster.client import AlreadyExists, Conflict, NotFound
+from kubelab.cluster.controllers.controller import Context, Controller, Object
+from kubelab.cluster.informer import Informer, Key
+from kubelab.cluster.pods import is_terminating
+from kubelab.cluster.resources import EVENTS, RESOURCES, Resource, by_kind
+
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
+ABSENT_OWNERS = 500  # remembered, so that many dependents of one gone owner cost one look
+
+
+@dataclass
+class Owners:
+    """An object's owner references by what became of the owner."""
+
+    solid: list[Object] = field(default_factory=list)
+    dangling: list[Object] = field(default_factory=list)  # it is gone
+    waiting: list[Object] = field(default_factory=list)  # it waits for its dependents to go first
+
+
+class GarbageCollector(Controller):
+    """Keys are (UID, ""): every object of every kind that can be deleted, but events."""
+
+    name = "garbage-collector-controller"
+    workers = 20
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._kinds: dict[str, Resource] = {}  # UID: where to find the object
+        self._names: dict[str, Key] = {}
+        self._informers: list[Informer] = []
+        self._absent: dict[str, None] = {}
+        for resource in RESOURCES:
+            if resource is not EVENTS and {"delete", "list", "watch"} <= set(resource.verbs):
+                self._watch(context.informers.of(resource), resource)
+
+    def _watch(self, informer: Informer, resource: Resource) -> None:
+        informer.add_index("owner", lambda obj: [r["uid"] for r in obj["metadata"].get("ownerReferences") or ()])
+        informer.add_handler(
+            lambda obj: self._seen(resource, None, obj),
+            lambda old, new: self._seen(resource, old, new),
+            self._gone,
+        )
+        self._informers.append(informer)
+
+    # -- the graph
+
+    def _seen(self, resource: Resource, old: Object | None, obj: Object) -> None:
+        metadata = obj["metadata"]
+        if old is not None and old["metadata"]["uid"] != metadata["uid"]:
+            self._gone(old)
+        uid = metadata["uid"]
+        self._kinds[uid] = resource
+        self._names[uid] = (metadata.get("namespace") or "", metadata["name"])
+        references = metadata.get("ownerReferences") or ()
+        to_finish = is_terminating(obj) and not {FOREGROUND, ORPHAN}.isdisjoint(metadata.get("finalizers") or ())
+        if to_finish or any(reference["uid"] not in self._kinds for reference in references):
+            self.queue.add((uid, ""))
+        if old is not None:
+            for reference in old["metadata"].get("ownerReferences") or ():
+                self._wake_waiting_owner(reference["uid"])
+
+    def _gone(self, obj: Object) -> None:
+        uid = obj["metadata"]["uid"]
+        self._kinds.pop(uid, None)
+        self._names.pop(uid, None)
+        self._remember_absent(uid)
+        for dependent in self._dependents(uid):
+            self.queue.add((dependent["metadata"]["uid"], ""))
+        for reference in obj["metadata"].get("ownerReferences") or ():
+            self._wake_waiting_owner(reference["uid"])
+
+    def _wake_waiting_owner(self, uid: str) -> None:
+        owner = self._cached(uid)
+        if owner is not None and _deletes_dependents(owner):
+            self.queue.add((uid, ""))
+
+    def _cached(self, uid: str) -> Object | None:
+        resource = self._kinds.get(uid)
+        return self.context.informers.of(resource).get(*self._names[uid]) if resource else None
+
+    def _dependents(self, uid: str) -> list[Object]:
+        return [obj for informer in self._informers for obj in informer.by_index("owner", uid)]
+
+    def _remember_absent(self, uid: str) -> None:
+        self._absent[uid] = None
+        if len(self._absent) > ABSENT_OWNERS:
+            del self._absent[next(iter(self._absent))]
+
+    # -- deciding
+
+    async def sync(self, key: Key) -> None:
+        """Decide about one object, on its fresh state."""
+        uid = key[0]
+        resource = self._kinds.get(uid)
+        if resource is None:
+            return
+        namespace, name = self._names[uid]
+        try:
+            obj = await self.client.get(resource, name, namespace)
+        except NotFound:
+            return
+        if obj["metadata"]["uid"] != uid:
+            return
+        try:
+            await self._attempt(resource, obj)
+        except (NotFound, Conflict, AlreadyExists):
+            self.queue.add_rate_limited(key)  # it changed under our hands: decide again
+
+    async def _attempt(self, resource: Resource, obj: Object) -> None:
+        finalizers = obj["metadata"].get("finalizers") or ()
+        if is_terminating(obj):
+            if ORPHAN in finalizers:
+                await self._orphan_dependents(resource, obj)
+            elif FOREGROUND in finalizers:
+                await self._delete_dependents_first(resource, obj)
+            return
+        owners = await self._classify(obj)
+        if owners.solid:
+            await self._drop_references(resource, obj, owners.dangling + owners.waiting)
+        elif owners.waiting and self._dependents(obj["metadata"]["uid"]):
+            await self._delete(resource, obj, "Foreground")
+        elif owners.dangling or owners.waiting:
+            policy = "Orphan" if ORPHAN in finalizers else "Foreground" if FOREGROUND in finalizers else "Background"
+            await self._delete(resource, obj, policy)
+
+    async def _classify(self, obj: Object) -> Owners:
+        owners = Owners()
+        for reference in obj["metadata"].get("ownerReferences") or ():
+            owner = await self._owner(reference, obj["metadata"].get("namespace"))
+            if owner is None:
+                owners.dangling.append(reference)
+            elif _deletes_dependents(owner) and reference.get("blockOwnerDeletion"):
+                owners.waiting.append(reference)
+            else:
+                owners.solid.append(reference)
+        return owners
+
+    async def _owner(self, reference: Object, namespace: str | None) -> Object | None:
+        """The live owner, or None where it is gone. A kind that is not served cannot be judged: it counts as there."""
+        if reference["uid"] in self._absent:
+            return None
+        resource = by_kind(reference["apiVersion"], reference["kind"])
+        if resource is None:
+            return reference | {"metadata": {}}
+        try:
+            owner = await self.client.get(resource, reference["name"], namespace)
+        except NotFound:
+            owner = None
+        if owner is None or owner["metadata"]["uid"] != reference["uid"]:
+            self._remember_absent(reference["uid"])
+            return None
+        return owner
+
+    # -- doing
+
+    async def _delete(self, resource: Resource, obj: Object, policy: str) -> None:
+        metadata = obj["metadata"]
+        await self.client.delete(
+            resource,
+            metadata["name"],
+            metadata.get("namespace"),
+            propagation_policy=policy,
+            uid=metadata["uid"],
+            resource_version=metadata["resourceVersion"],
+        )
+
+    async def _drop_references(self, resource: Resource, obj: Object, references: list[Object]) -> None:
+        if references:
+            gone = {reference["uid"] for reference in references}
+            kept = [r for r in obj["metadata"]["ownerReferences"] if r["uid"] not in gone]
+            await self._patch(resource, obj, {"ownerReferences": kept})
+
+    async def _orphan_dependents(self, resource: Resource, obj: Object) -> None:
+        """Cut every dependent loose, then let the owner go."""
+        for dependent in self._dependents(obj["metadata"]["uid"]):
+            kind = self._kinds.get(dependent["metadata"]["uid"])
+            if kind is not None:
+                await self._drop_references(kind, dependent, [{"uid": obj["metadata"]["uid"]}])
+        await self._remove_finalizer(resource, obj, ORPHAN)
+
+    async def _delete_dependents_first(self, resource: Resource, obj: Object) -> None:
+        """Foreground: let the owner go once no dependent blocks it; until then see to it that they go."""
+        uid = obj["metadata"]["uid"]
+        blocking = [dependent for dependent in self._dependents(uid) if _blocks(dependent, uid)]
+        if not blocking:
+            await self._remove_finalizer(resource, obj, FOREGROUND)
+        for dependent in self._dependents(uid):
+            if not is_terminating(dependent):
+                self.queue.add((dependent["metadata"]["uid"], ""))
+
+    async def _remove_finalizer(self, resource: Resource, obj: Object, finalizer: str) -> None:
+        kept = [name for name in obj["metadata"].get("finalizers") or () if name != finalizer]
+        await self._patch(resource, obj, {"finalizers": kept})
+
+    async def _patch(self, resource: Resource, obj: Object, metadata: Object) -> None:
+        """A merge patch that holds only for this object at this version."""
+        identity = obj["metadata"]
+        fixed = {"uid": identity["uid"], "resourceVersion": identity["resourceVersion"]}
+        patch = {"metadata": {**metadata, **fixed}}
+        await self.client.patch(resource, identity["name"], patch, identity.get("namespace"), type="merge")
+
+
+def _deletes_dependents(owner: Object) -> bool:
+    metadata = owner["metadata"]
+    return bool(metadata.get("deletionTimestamp")) and FOREGROUND in (metadata.get("finalizers") or ())
+
+
+def _blocks(dependent: Object, owner: str) -> bool:
+    references = dependent["metadata"].get("ownerReferences") or ()
+    return any(r["uid"] == owner and r.get("blockOwnerDeletion") for r in references)
