@@ -76,7 +76,12 @@ class PodLifecycle:
         facts = self._facts(observed)
         plan = self._syncer.plan(pod, observed, self._probes.judge, self._has_started(pod))
         await self._set_up_volumes(pod, facts)
-        changed = await self._syncer.sync(pod, observed, plan, facts)
+        try:
+            changed = await self._syncer.sync(pod, observed, plan, facts)
+        except SyncError:
+            observed = await self._pods.get(podutil.uid(pod))
+            self._statuses.set(pod, self._generate(pod, observed))  # why it waits is told at once
+            raise
         await self._pods.prune(observed)
         return changed
 
