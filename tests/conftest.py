@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness import kubelab, left_over
 from kubelab.home import Home
 
 STRICT = bool(os.environ.get("KUBELAB_CI"))
@@ -28,7 +27,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     if STRICT and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
@@ -54,43 +53,3 @@ def engines() -> Iterator[Home]:
         finally:
             kubelab(home, "down")
             assert left_over(home) == []
-
-
-def kubelab(home: Home, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the command on `home`. Its output is in the assertion where it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "kubelab.cli", *arguments],
-        env={**os.environ, "KUBELAB_HOME": str(home.path)},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        stdin=subprocess.DEVNULL,
-    )
-    if check:
-        assert done.returncode == 0, f"kubelab {' '.join(arguments)}: {done.stdout}{done.stderr}"
-    return done
-
-
-def left_over(home: Home) -> list[str]:
-    """What engines that have ended must not leave: processes that name the folder, mounts below it, sockets, pid files."""
-    found = [f"process {pid}: {what}" for pid, what in processes_of(home)]
-    mounts = Path("/proc/self/mounts").read_text().splitlines()
-    found += [f"mount {line}" for line in mounts if f" {home.path}/" in line or f"={home.path}/" in line]
-    found += [f"socket {path}" for path in home.path.rglob("*") if path.is_socket()]
-    return found + [f"pid file {path}" for path in home.run.glob("*.pid")]
-
-
-def processes_of(home: Home) -> Iterator[tuple[int, str]]:
-    """(pid, command line) of every process that was started with this `$KUBELAB_HOME`: engines and containers alike."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            environment = (folder / "environ").read_bytes().split(b"\0")
-            stands_in = os.readlink(folder / "cwd"), os.readlink(folder / "root")
-        except OSError:
-            continue
-        if int(folder.name) == os.getpid():
-            continue
-        named = f"KUBELAB_HOME={home.path}".encode() in environment
-        if named or str(home.path) in command or any(place.startswith(str(home.path)) for place in stands_in):
-            yield int(folder.name), command

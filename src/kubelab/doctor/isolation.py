@@ -21,7 +21,12 @@ def examine(home: Home, *, running: bool) -> Iterator[Finding]:
     if running:
         yield from _of_the_daemon(home)
     else:
-        yield from _attempt(levels.try_namespaces(home.runtime))
+        try:
+            yield from _attempt(levels.try_namespaces(home.runtime))
+        except OSError as error:
+            yield Finding(
+                "runtime level", f"it could not be tried: {error}", State.FAILED, "Set KUBELAB_HOME elsewhere."
+            )
 
 
 def _of_the_daemon(home: Home) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ def read(path: Path) -> ProcessId | None:
     """The process of a pid file, if it still runs."""
     try:
         process = ProcessId(**json.loads(path.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return None
     return process if process.alive() else None
 

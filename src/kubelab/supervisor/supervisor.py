@@ -35,7 +35,7 @@ class Kept:
     child: Child
     state: str = "starting"
     restarts: int = 0
-    delay: float = BACKOFF
+    delay: float = field(default_factory=lambda: BACKOFF)
     last_error: str = ""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
