@@ -105,8 +105,10 @@ def _add_libraries(files: tree.Tree, binaries: list[Path]) -> None:
         if (system / name).exists():
             found.setdefault(name, system / name)
     for name, path in sorted(found.items()):
-        own = _own_library(path)
-        files.file(f"{interpreter.PREFIX}/{own}" if own else f"{system}/{name}", path.resolve(), mode=0o755)
+        if own := _own_library(path):
+            files.file(f"{interpreter.PREFIX}/{own}", elf.without_debug(path.resolve()), mode=0o755)
+        else:
+            files.file(f"{system}/{name}", path.resolve(), mode=0o755)
     for name, path in sorted(found.items()):
         if (own := _own_library(path)) and f"{system}/{name}" not in files:
             files.link(f"{system}/{name}", f"{interpreter.PREFIX}/{own}")

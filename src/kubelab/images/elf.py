@@ -7,8 +7,10 @@ would load and from where, which is what ldd(1) is.
 from __future__ import annotations
 
 import re
+import shutil
 import struct
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +26,8 @@ def is_elf(path: Path) -> bool:
 
 def loader(program: Path) -> Path | None:
     """The dynamic loader that `program` (ELF) asks for; None where it is linked statically."""
-    data = program.open("rb").read(4096)
+    with program.open("rb") as file:
+        data = file.read(4096)
     wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
     table, size, count = struct.unpack_from(order + ("32xQ14xHH" if wide else "28xI10xHH"), data)
     for index in range(count):
@@ -35,6 +38,19 @@ def loader(program: Path) -> Path | None:
                 file.seek(offset)
                 return Path(file.read(4096).split(b"\0", 1)[0].decode())
     return None
+
+
+def without_debug(file: Path) -> Path | bytes:
+    """The binary's bytes without what only a debugger reads, which is most of an interpreter that pyenv compiled.
+
+    Where the host has no strip(1), as hosts without a compiler, the file itself.
+    """
+    strip = shutil.which("strip")
+    if strip is None:
+        return file
+    with tempfile.NamedTemporaryFile() as target:
+        done = subprocess.run([strip, "--strip-debug", "-o", target.name, file], capture_output=True, check=False)
+        return Path(target.name).read_bytes() if done.returncode == 0 else file
 
 
 def libraries(loader: Path, files: Iterable[Path]) -> dict[str, Path]:

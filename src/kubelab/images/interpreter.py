@@ -7,14 +7,15 @@ course imports: tests, IDLE, Tk, the installer, headers, static libraries, and i
 
 from __future__ import annotations
 
-import _imp
 import importlib.util
+import marshal
 import os
 import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+from kubelab.images.elf import without_debug
 from kubelab.images.tree import Tree
 
 PREFIX = "/usr/local"
@@ -39,19 +40,20 @@ def roots() -> list[Path]:
 def add_to(tree: Tree) -> list[Path]:
     """Plan interpreter and standard library; returns the ELF files among them, whose libraries are needed too."""
     program, name = executable(), f"python{sys.version_info.major}.{sys.version_info.minor}"
-    tree.file(f"{PREFIX}/bin/{name}", program)
+    tree.file(f"{PREFIX}/bin/{name}", without_debug(program), mode=0o755)
     for link in ("python", "python3"):
         tree.link(f"{PREFIX}/bin/{link}", name)
     binaries = [program]
     for root in roots():
         for file in _files(root):
             path = f"{PREFIX}/{_below_prefix(root)}/{file.relative_to(root)}"
-            tree.file(path, file, mode=0o644)
             if file.suffix == ".so":
                 binaries.append(file)
-            elif file.suffix == ".py" and (code := compiled(file)):
-                cached = Path(importlib.util.cache_from_source(path, optimization=""))
-                tree.file(str(cached), code)
+                tree.file(path, without_debug(file), mode=0o644)
+                continue
+            tree.file(path, file, mode=0o644)
+            if file.suffix == ".py":
+                tree.file(importlib.util.cache_from_source(path, optimization=""), compiled(file, path))
     return binaries
 
 
@@ -70,19 +72,26 @@ def _files(folder: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def compiled(source: Path) -> bytes | None:
-    """The module's compiled code as the host has it, made independent of the source's time; None where there is none.
+def compiled(source: Path, path: str) -> bytes:
+    """The code of a module, compiled by the host already or else here, as a .pyc that does not depend on times.
 
-    A .pyc names the time of its source, which a layer does not keep. An *unchecked hash-based* one (PEP 552) names the
-    source's hash and is loaded without a look at the source, so that containers start fast and write no cache.
+    A .pyc of the usual kind names the time of its source, which a layer does not keep. An *unchecked hash-based* one
+    (PEP 552) names the source's hash and is loaded without a look at the source, so that containers start fast and
+    write no cache. `path` is the module's in the image.
     """
+    text = source.read_bytes()
+    key = importlib.util.source_hash(text)
+    code = _compiled_by_host(source) or marshal.dumps(compile(text, path, "exec", dont_inherit=True, optimize=0))
+    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + key + code
+
+
+def _compiled_by_host(source: Path) -> bytes | None:
+    """The marshalled code of the host's cache, if it is of this source."""
     try:
-        code = Path(importlib.util.cache_from_source(str(source), optimization="")).read_bytes()
+        cached = Path(importlib.util.cache_from_source(str(source), optimization="")).read_bytes()
     except OSError:
         return None
     status = source.stat()
     stamp = int(status.st_mtime).to_bytes(8, "little")[:4] + status.st_size.to_bytes(8, "little")[:4]
-    if code[:8] != importlib.util.MAGIC_NUMBER + bytes(4) or code[8:_HEADER] != stamp:
-        return None
-    key = _imp.source_hash(importlib.util._RAW_MAGIC_NUMBER, source.read_bytes())
-    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + key + code[_HEADER:]
+    fresh = cached[:8] == importlib.util.MAGIC_NUMBER + bytes(4) and cached[8:_HEADER] == stamp
+    return cached[_HEADER:] if fresh else None
