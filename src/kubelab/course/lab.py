@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import urllib3
 from kubernetes import client
 from kubernetes.client.rest import ApiException
 from kubernetes.stream import stream
 
-from . import api, faults, images, manifest, tables, waiting
+from . import api, faults, images, manifest, namespace, tables, waiting
 from . import pods as podstatus
 from .engines import Engines
-from .errors import LabError
+from .errors import LabError, NotInTime
 from .nodes import Nodes
 
 LISTS = {
@@ -38,9 +39,9 @@ class Lab:
     AppsV1Api · docker: docker.DockerClient · nodes: Nodes · root: the course's folder, with apps/ and manifests/ in it.
     """
 
-    def __init__(self, chapter: str, engines: Engines, k8s: client.ApiClient, root: Path) -> None:
+    def __init__(self, chapter: str, engines: Engines, k8s: client.ApiClient, root: Path, suffix: str = "") -> None:
         self.chapter, self.engines, self.k8s, self.root = chapter, engines, k8s, root
-        self.namespace = f"kubelab-{chapter}"
+        self.namespace = f"kubelab-{chapter}" + (f"-{suffix}" if suffix else "")
         self.core, self.apps = client.CoreV1Api(k8s), client.AppsV1Api(k8s)
         self.nodes = Nodes(self.core, engines.embedded)
 
@@ -51,6 +52,18 @@ class Lab:
     def docker(self) -> docker.DockerClient:
         """The Docker Engine. LabError where none answers."""
         return images.connect(self.engines.docker_host)
+
+    def beside(self, suffix: str) -> Lab:
+        """A second lab of the chapter, in the namespace "kubelab-CHAPTER-SUFFIX", made and empty."""
+        other = Lab(self.chapter, self.engines, self.k8s, self.root, suffix)
+        namespace.ensure(self.core, other.namespace)
+        namespace.clear(self.k8s, other.namespace)
+        return other
+
+    def remove(self) -> None:
+        """Delete the lab's namespace with everything in it, and wait until it is gone."""
+        namespace.remove(self.core, self.namespace)
+        print(f"namespace/{self.namespace} deleted")
 
     @property
     def manifests(self) -> Path:
@@ -112,6 +125,24 @@ class Lab:
         command = f"kubectl -n {self.namespace} logs {pod}" + (f" -c {container}" if container else "")
         print(f"$ {command} --tail={lines}" + (" --previous" if previous else ""))
         print(answer.data.decode(errors="replace").rstrip())
+
+    def follow_logs(self, pod: str, container: str = "", *, until: str, timeout: float = 20) -> None:
+        """Follow a log until a line contains `until`, and print that line. NotInTime after `timeout` seconds."""
+        options = {"container": container} if container else {}
+        answer = self.core.read_namespaced_pod_log(
+            pod, self.namespace, follow=True, _preload_content=False, _request_timeout=timeout, **options
+        )
+        command = f"kubectl -n {self.namespace} logs -f {pod}" + (f" -c {container}" if container else "")
+        try:
+            for line in answer:
+                if until in (text := line.decode(errors="replace")):
+                    print(f"$ {command}\n{text.rstrip()}")
+                    return
+        except urllib3.exceptions.ReadTimeoutError:
+            pass
+        finally:
+            answer.close()
+        raise NotInTime(f"no line of {pod} said {until!r} within {timeout:g} s.")
 
     def press(self, fault: str, pod: str, feature: str = "") -> None:
         """Cause a failure in a pod: crash, deadlock, error, slow, leak, recover, delete. LabError: it was not taken."""

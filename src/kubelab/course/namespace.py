@@ -12,6 +12,7 @@ from kubernetes.client.rest import ApiException
 
 from .errors import LabError
 from .manifest import PART_OF
+from .waiting import until
 from .watching import snapshots
 
 CLEAR_TIMEOUT = 60  # seconds for the pods of an earlier run to be gone
@@ -50,6 +51,18 @@ def clear(api: client.ApiClient, name: str) -> None:
         if not pods:
             return
     raise LabError(f"{', '.join(sorted(pods))} of an earlier run are still in {name}. Next: run `kubelab doctor`.")
+
+
+def remove(core: client.CoreV1Api, name: str) -> None:
+    """Delete the namespace with everything in it, and wait until it is gone. NotInTime after CLEAR_TIMEOUT seconds."""
+    core.delete_namespace(name)
+    until(
+        core.list_namespace,
+        condition=lambda found: not found,
+        what=f"namespace/{name} deleted",
+        timeout=CLEAR_TIMEOUT,
+        field_selector=f"metadata.name={name}",
+    )
 
 
 def _delete(delete: Callable[..., Any], name: str, namespace: str) -> None:

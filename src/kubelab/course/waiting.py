@@ -72,6 +72,8 @@ def describe(objects: Snapshot) -> str:
 
 
 def _state(obj: Object) -> str:
+    if "containers" not in obj["spec"] and "replicas" not in obj["spec"]:
+        return f"in phase {obj.get('status', {}).get('phase', 'unknown')}"
     if is_pod(obj):
         return f"{podstatus.status(obj)}, ready {podstatus.ready_containers(obj)}, restarts {podstatus.restarts(obj)}"
     status = obj.get("status", {})
