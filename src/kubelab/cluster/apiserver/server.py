@@ -84,7 +84,7 @@ class APIServer:
             return _status_response(errors.internal(f"{type(error).__name__}: {error}"))
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
-        path = request.path
+        path = request.path.rstrip("/")  # the Python client asks for /version/
         if path in PUBLIC:
             return self._public(request, path)
         if self._tokens.authenticate(request.headers.get("Authorization", "")) is None:
