@@ -70,9 +70,7 @@ class NodeStatus:
             except APIError as error:
                 log.warning("node not registered, trying again: %s", error)
                 await self._clock.sleep(RETRY_SECONDS)
-        name = self._config.nodeName
         self._recorder.event(self._reference(), "Normal", "Starting", "Starting kubelet.")
-        self._recorder.event(self._reference(), "Normal", "NodeReady", f"Node {name} status is now: NodeReady")
 
     async def run(self) -> None:
         """Keep the status told, for ever."""
@@ -144,6 +142,10 @@ class NodeStatus:
         for kind, (status, reason, message) in wanted.items():
             known = self._conditions.get(kind)
             changed = known is None or known["status"] != status
+            if changed and kind == "Ready":
+                word = "NodeReady" if status == "True" else "NodeNotReady"
+                told = f"Node {self._config.nodeName} status is now: {word}"
+                self._recorder.event(self._reference(), "Normal", word, told)
             self._conditions[kind] = {
                 "type": kind,
                 "status": status,

@@ -118,7 +118,7 @@ class PodWorker:
         told = self.pod
         while not self._removed:
             await self._alarm.wait()
-            if self.pod is not told and podutil.is_deleting(self.pod):
+            if not self._removed and self.pod is not told and podutil.is_deleting(self.pod):
                 told = self.pod
                 await self._until_done(lambda: self._lifecycle.bury(self.pod))
 

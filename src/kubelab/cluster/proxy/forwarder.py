@@ -18,7 +18,7 @@ from kubelab.cluster.proxy.rules import Address, Backend
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0  # seconds
-OpenSocket = Callable[[], Awaitable[socket.socket]]  # a new socket inside the node
+OpenSocket = Callable[[Address], Awaitable[socket.socket]]  # a new socket that reaches this endpoint
 
 
 class Pipe(asyncio.Protocol):
@@ -70,7 +70,7 @@ class _Inbound(Pipe):
 
 
 class Forwarder:
-    """Takes connections on a listening socket for as long as it is open."""
+    """Takes connections on a bound socket for as long as it is open."""
 
     def __init__(self, backend: Backend, open_socket: OpenSocket, clock: Clock) -> None:
         self.backend = backend
@@ -79,9 +79,9 @@ class Forwarder:
         self._connecting: set[asyncio.Task[None]] = set()
         self._sticky: dict[str, tuple[Address, float]] = {}  # client IP -> endpoint, last used
 
-    async def start(self, listening: socket.socket) -> None:
+    async def start(self, bound: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Inbound(self), sock=listening)
+        self._server = await loop.create_server(lambda: _Inbound(self), sock=bound)
 
     def close(self) -> None:
         """Take no more connections; those that are open stay, as upstream's do."""
@@ -112,7 +112,7 @@ class Forwarder:
             outbound.transport.resume_reading()
 
     async def _dial(self, address: Address) -> Pipe:
-        loop, made = asyncio.get_running_loop(), await self._open_socket()
+        loop, made = asyncio.get_running_loop(), await self._open_socket(address)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await loop.sock_connect(made, address)

@@ -19,14 +19,14 @@ from kubelab.cluster.informer import Informer
 from kubelab.cluster.kubelet.alarm import Alarm
 from kubelab.cluster.kubelet.config import KubeletConfiguration
 from kubelab.cluster.proxy.forwarder import Forwarder
-from kubelab.cluster.proxy.rules import Backend, Frontend, has_cluster_ip, make_rules, unsupported_ports
+from kubelab.cluster.proxy.rules import Address, Backend, Frontend, has_cluster_ip, make_rules, unsupported_ports
 from kubelab.runtime.api import RuntimeServiceError
 from kubelab.runtime.client import RuntimeClient
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
-BACKLOG = 128
+LOOPBACK = "127."
 
 
 class ServiceProxy:
@@ -115,31 +115,35 @@ class ServiceProxy:
         if frontend in self._forwarders:
             self._forwarders[frontend].backend = backend
             return True
-        forwarder = Forwarder(backend, self._open_socket, self._clock)
+        forwarder = Forwarder(backend, self._socket_to, self._clock)
         try:
-            await forwarder.start(await self._listen(frontend))
+            await forwarder.start(await self._bind(frontend))
         except (OSError, RuntimeServiceError) as error:
             self._warn_not_open(frontend, backend, error)
             return False
         self._forwarders[frontend] = forwarder
         return True
 
-    async def _open_socket(self) -> socket.socket:
+    async def _socket_to(self, endpoint: Address) -> socket.socket:
+        """A socket that reaches the endpoint: from inside the machine, or on the host where the API server listens."""
+        if endpoint[0].startswith(LOOPBACK):
+            made = socket.socket()
+            made.setblocking(False)
+            return made
         return await self._runtime.open_socket(self._config.nodeName)
 
-    async def _listen(self, frontend: Frontend) -> socket.socket:
-        """A listening socket, in the machine or on the host.
+    async def _bind(self, frontend: Frontend) -> socket.socket:
+        """A bound socket, in the machine or on the host.
 
         Machines that share the host's network (level process) share the cluster IPs too: each may listen on them.
         """
-        made = await self._open_socket() if frontend.where == "node" else socket.socket()
+        made = await self._runtime.open_socket(self._config.nodeName) if frontend.where == "node" else socket.socket()
         try:
             made.setblocking(False)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if frontend.where == "node":
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             made.bind((frontend.ip, frontend.port))
-            made.listen(BACKLOG)
         except BaseException:
             made.close()
             raise
