@@ -1,4 +1,4 @@
-"""Request bodies: JSON or YAML bytes to an object of the kind that the path asks for, under `fieldValidation`.
+"""Request bodies: JSON, YAML or protobuf to an object of the kind that the path asks for, under `fieldValidation`.
 
 Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/create.go and apimachinery's strict decoding errors.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from kubelab.cluster.apiserver import errors
+from kubelab.cluster.apiserver import errors, protobuf
 from kubelab.cluster.apiserver.decode import DecodeError, Decoder
 from kubelab.cluster.apiserver.schema import types
 
@@ -28,7 +28,12 @@ def parse(body: bytes, content_type: str) -> Any:
             raise errors.bad_request(f"error decoding JSON: {error}") from None
     if media == YAML or media.endswith("+yaml"):
         return _yaml(body)
-    raise errors.unsupported_media_type((JSON, YAML))
+    if media == protobuf.MEDIA_TYPE:
+        try:
+            return protobuf.decode(body)
+        except protobuf.ProtobufError as error:
+            raise errors.bad_request(str(error)) from None
+    raise errors.unsupported_media_type((JSON, YAML, protobuf.MEDIA_TYPE))
 
 
 def _yaml(body: bytes) -> Any:

@@ -41,6 +41,10 @@ class StatusError(Exception):
         self.body = status(code, reason, message, details)
 
 
+class RetryableError(StatusError):
+    """Refused for now: what is missing is about to be made, so the handler tries again for a short while."""
+
+
 def _of(resource: Resource, name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "group": resource.group, "kind": resource.plural, **more}
 

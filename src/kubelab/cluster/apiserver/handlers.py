@@ -20,6 +20,7 @@ from kubelab.cluster.apiserver.watching import Watch
 
 Object = dict[str, Any]
 JSON = "application/json"
+ADMISSION_TRIES, ADMISSION_WAIT = 30, 0.05  # seconds
 
 
 class Handlers:
@@ -96,8 +97,18 @@ class Handlers:
         if info.subresource:
             result = subresources.create(self._registry, info, obj, options)
         else:
-            result = self._registry.create(info.resource, obj, info.namespace, options)
+            result = await self._admitted(info, obj, options)
         return _answer(result, 201, options)
+
+    async def _admitted(self, info: RequestInfo, obj: Object, options: Options) -> Object:
+        """Create, waiting a moment for what a new namespace is about to get (plugin ServiceAccount waits as long)."""
+        draft = orjson.dumps(obj)
+        for _ in range(ADMISSION_TRIES):
+            try:
+                return self._registry.create(info.resource, orjson.loads(draft), info.namespace, options)
+            except errors.RetryableError:
+                await self._registry.clock.sleep(ADMISSION_WAIT)
+        return self._registry.create(info.resource, obj, info.namespace, options)
 
     async def _update(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         options = query.write_options(request.query)

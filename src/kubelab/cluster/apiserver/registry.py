@@ -94,6 +94,8 @@ class Registry:
             if not meta.get("name") or self.store.get(self.key(resource, namespace, meta["name"])) is None:
                 break
         self._admit_namespace(resource, meta.get("name", ""), namespace)
+        if resource.namespaced:
+            meta["namespace"] = namespace
         strategy.default(obj)
         strategy.admit(self, obj, None)
         objectmeta.fill(obj, namespace if resource.namespaced else "", self.now(), str(uuid.uuid4()))

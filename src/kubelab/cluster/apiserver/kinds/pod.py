@@ -21,7 +21,7 @@ NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unr
 FINISHED = ("Succeeded", "Failed")
 
 
-class ServiceAccountMissing(errors.StatusError):
+class ServiceAccountMissing(errors.RetryableError):
     """The pod's service account is not there (yet): a new namespace gets its `default` one a moment later."""
 
 
