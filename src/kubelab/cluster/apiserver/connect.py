@@ -92,7 +92,7 @@ class Connector:
         try:
             head = await backend.request(method, target, headers)
             if head.status >= 400:
-                raise status_error(head.status, await backend.text(), resource, name)
+                raise status_error(head.status, await backend.text(head), resource, name)
             return await relay(request, head, backend)
         except (BadGateway, ConnectionError) as error:
             raise errors.internal(f"error dialing backend: {error}") from error

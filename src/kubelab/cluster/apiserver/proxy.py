@@ -106,7 +106,7 @@ class Proxy:
         try:
             head = await backend.request("GET", f"/dial/{location.host}/{location.port}", headers)
             if not head.upgraded:
-                raise ConnectionError(await backend.text())
+                raise ConnectionError(await backend.text(head))
         except BaseException:
             backend.close()
             raise

@@ -90,12 +90,14 @@ class Backend:
             if head.status == 101 or head.status >= 200:  # others announce the answer, and are not passed on
                 return head
 
-    async def text(self) -> str:
-        """The rest of an answer, at most `MAX_ERROR` bytes, for a message."""
+    async def text(self, head: ResponseHead) -> str:
+        """The body of an answer, at most `MAX_ERROR` bytes, for a message. The connection may stay open after it."""
+        length = head.headers.get("Content-Length", "")
+        wanted = min(int(length), MAX_ERROR) if length.isdigit() else MAX_ERROR
         data = b""
-        while len(data) < MAX_ERROR and (more := await self.reader.read(CHUNK)):
+        while len(data) < wanted and (more := await self.reader.read(min(CHUNK, wanted - len(data)))):
             data += more
-        return data[:MAX_ERROR].decode(errors="replace")
+        return data.decode(errors="replace")
 
 
 def parse_head(raw: bytes) -> ResponseHead:
