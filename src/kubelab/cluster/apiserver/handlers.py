@@ -20,6 +20,7 @@ from kubelab.cluster.apiserver.watching import Watch
 
 Object = dict[str, Any]
 JSON = "application/json"
+WARNINGS = "kubelab.warnings"  # request key: texts for the answer's Warning headers
 ADMISSION_TRIES, ADMISSION_WAIT = 30, 0.05  # seconds
 
 
@@ -88,8 +89,14 @@ class Handlers:
 
     # -- writes
 
-    async def _create(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+    def _options(self, request: web.Request) -> Options:
+        """What the query says; the warnings are shared with the answer, whether it is a success or an error."""
         options = query.write_options(request.query)
+        request[WARNINGS] = options.warnings
+        return options
+
+    async def _create(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        options = self._options(request)
         version, kind = info.resource.api_version, info.resource.kind
         if info.subresource:
             version, kind = subresources.kind_of(info.resource, info.subresource)
@@ -98,7 +105,7 @@ class Handlers:
             result = subresources.create(self._registry, info, obj, options)
         else:
             result = await self._admitted(info, obj, options)
-        return _answer(result, 201, options)
+        return _answer(result, 201)
 
     async def _admitted(self, info: RequestInfo, obj: Object, options: Options) -> Object:
         """Create, waiting a moment for what a new namespace is about to get (plugin ServiceAccount waits as long)."""
@@ -111,10 +118,10 @@ class Handlers:
         return self._registry.create(info.resource, obj, info.namespace, options)
 
     async def _update(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        options = query.write_options(request.query)
+        options = self._options(request)
         version, kind = subresources.kind_of(info.resource, info.subresource)
         obj = await self._object(request, version, kind, options)
-        return _answer(self._write(info, obj, options), 200, options)
+        return _answer(self._write(info, obj, options))
 
     def _write(self, info: RequestInfo, obj: Object, options: Options) -> Object:
         if info.subresource == "scale":
@@ -124,7 +131,7 @@ class Handlers:
         return self._registry.update(info.resource, info.name, obj, info.namespace, options, info.subresource)
 
     async def _patch(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        options = query.write_options(request.query)
+        options = self._options(request)
         media = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if media not in patch.MEDIA_TYPES:
             raise errors.unsupported_media_type(patch.MEDIA_TYPES)
@@ -138,7 +145,7 @@ class Handlers:
         patched = patch.apply(current, data, media, types().of_kind(version, kind))
         mode = request.query.get("fieldValidation", "Warn")
         obj = body.to_object(patched, version, kind, field_validation=mode, warn=options.warnings)
-        return _answer(self._write(info, obj, options), 200, options)
+        return _answer(self._write(info, obj, options))
 
     async def _object(self, request: web.Request, version: str, kind: str, options: Options) -> Object:
         raw = await request.read()
@@ -191,13 +198,5 @@ class Handlers:
         return deletion.parse(given)
 
 
-def _answer(obj: Object, code: int = 200, options: Options | None = None) -> web.Response:
-    response = web.Response(body=orjson.dumps(obj), status=code, content_type=JSON)
-    for text in dict.fromkeys(options.warnings if options else ()):
-        response.headers.add("Warning", f'299 - "{_escaped(text)}"')
-    return response
-
-
-def _escaped(text: str) -> str:
-    """A quoted-string of RFC 9110: backslashes and quotes escaped, no line breaks."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')
+def _answer(obj: Object, code: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(obj), status=code, content_type=JSON)

@@ -16,7 +16,8 @@ from kubelab.cluster.apiserver import errors
 from kubelab.cluster.apiserver.schema import definitions
 
 Object = dict[str, Any]
-MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+# Clients ask for `…spec.v2@v1.0+protobuf`, which is no valid media type and so cannot be answered.
+MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 REFERENCE = "#/definitions/"
 
 

@@ -23,10 +23,13 @@ MAGIC = b"k8s\0"
 FILE = "protobuf-v1.json.gz"
 API_MACHINERY = "k8s.io.apimachinery.pkg."
 
-# Numbers and flags that are no pointers in Go: on the wire even when nobody set them, in JSON only when they are not zero.
+# Numbers and flags that are no pointers in Go: on the wire even when nobody set them, in JSON only when not zero.
 PLAIN = frozenset(
-    "generation healthCheckNodePort hostIPC hostNetwork hostPID hostPort initialDelaySeconds minReadySeconds nodePort"
-    " paused publishNotReadyAddresses readOnly stdin stdinOnce tty unschedulable".split()
+    {
+        *("generation", "healthCheckNodePort", "hostIPC", "hostNetwork", "hostPID", "hostPort", "initialDelaySeconds"),
+        *("minReadySeconds", "nodePort", "paused", "publishNotReadyAddresses", "readOnly", "stdin", "stdinOnce", "tty"),
+        "unschedulable",
+    }
 )
 
 Object = dict[str, Any]

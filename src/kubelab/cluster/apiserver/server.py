@@ -18,7 +18,7 @@ from kubelab.cluster.apiserver import discovery, errors, openapi, requestinfo
 from kubelab.cluster.apiserver.authentication import TokenFile
 from kubelab.cluster.apiserver.config import Config
 from kubelab.cluster.apiserver.connect import Connector
-from kubelab.cluster.apiserver.handlers import Handlers
+from kubelab.cluster.apiserver.handlers import WARNINGS, Handlers
 from kubelab.cluster.apiserver.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,13 @@ class APIServer:
             await self._runner.cleanup()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        response = await self._answer(request)
+        if not response.prepared:
+            for text in dict.fromkeys(request.get(WARNINGS, ())):
+                response.headers.add("Warning", f'299 - "{_quoted(text)}"')
+        return response
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
             return await self._route(request)
         except errors.StatusError as error:
@@ -105,6 +112,11 @@ class APIServer:
         if path == "/readyz" and not self.ready:
             return web.Response(text="[-]poststarthook/start-controllers failed\nreadyz check failed\n", status=500)
         return web.Response(text=f"[+]ping ok\n[+]store ok\n{path[1:]} check passed\n" if verbose else "ok")
+
+
+def _quoted(text: str) -> str:
+    """The inside of a quoted-string of RFC 9110: backslashes and quotes escaped, no line breaks."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _status_response(error: errors.StatusError) -> web.Response:
