@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kubelab.runtime import wire
+from kubelab.runtime.addresses import Addresses
 from kubelab.runtime.api import (
     ContainerConfig,
     ContainerEvent,
@@ -35,10 +36,11 @@ class RuntimeClient:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._level = ""
+        self._level, self._shift = "", 0
 
     async def __aenter__(self) -> RuntimeClient:
-        self._level = (await self.version())["level"]
+        version = await self.version()
+        self._level, self._shift = version["level"], version["port_shift"]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -168,26 +170,26 @@ class RuntimeClient:
 
     # -- the network
 
+    def port(self, number: int) -> int:
+        """The port to use for `number` on sockets of `open_socket`; `dial` and `listen` know it themselves."""
+        return Addresses(shift=self._shift).translate("", number)[1]
+
     async def open_socket(
         self,
         where: str,
         family: int = socket.AF_INET,
         type: int = socket.SOCK_STREAM,
     ) -> socket.socket:
-        """A new, non-blocking socket that lives in a machine's (by name) or sandbox's (by ID) network."""
+        """A new, non-blocking socket that lives in a machine's (by name) or sandbox's (by ID) network. At the
+        level process addresses differ there (`kubelab.runtime.addresses`); `dial` and `listen` translate them."""
         return (await self._socket(where, family, type))[0]
 
-    async def _socket(self, where: str, family: int, kind: int) -> tuple[socket.socket, dict[str, str]]:
-        """Also the addresses that stand for that network itself, because at the level process pods share the host's."""
+    async def _socket(self, where: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         call = self._call_with_descriptors("open_socket", where=where, family=int(family), type=int(kind))
-        localhost, (descriptor,) = await call
+        found, (descriptor,) = await call
         made = socket.socket(family, kind, fileno=descriptor)
         made.setblocking(False)
-        return made, {
-            "localhost": localhost["loopback"],
-            "127.0.0.1": localhost["loopback"],
-            "0.0.0.0": localhost["any"],
-        }
+        return made, Addresses(**found)
 
     async def dial(
         self,
@@ -200,7 +202,7 @@ class RuntimeClient:
         made, addresses = await self._socket(where, socket.AF_INET, socket.SOCK_STREAM)
         try:
             async with asyncio.timeout(timeout):
-                await asyncio.get_running_loop().sock_connect(made, (addresses.get(host, host), port))
+                await asyncio.get_running_loop().sock_connect(made, addresses.translate(host, port))
             return await asyncio.open_connection(sock=made)
         except BaseException:
             made.close()
@@ -211,7 +213,7 @@ class RuntimeClient:
         made, addresses = await self._socket(where, socket.AF_INET, socket.SOCK_STREAM)
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind((addresses.get(host, host), port))
+            made.bind(addresses.translate(host, port))
             made.listen(128)
         except BaseException:
             made.close()

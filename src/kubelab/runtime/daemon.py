@@ -118,9 +118,9 @@ class Server:
             await channel.send({"result": await self._service.call(method, given)})
 
     async def _open_socket(self, channel: Channel, given: Message, _: list[int]) -> None:
-        made, localhost = self._service.sandboxes.open_socket(given["where"], given["family"], given["type"])
+        made, addresses = self._service.sandboxes.open_socket(given["where"], given["family"], given["type"])
         with made:
-            await channel.send({"result": localhost._asdict()}, [made.fileno()])
+            await channel.send({"result": addresses._asdict()}, [made.fileno()])
 
     async def _attach(self, channel: Channel, given: Message, _: list[int]) -> None:
         descriptor = self._service.containers.attach_stdin(given["id"])

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from kubelab.runtime.addresses import Addresses
 from kubelab.runtime.api import ContainerConfig, Level, MachineConfig
 from kubelab.runtime.monitor import Launch
 from kubelab.runtime.process import Process
 from kubelab.runtime.sandbox import Sandbox
 from kubelab.runtime.supervised import Supervised
 
-
-class Localhost(NamedTuple):
-    """The addresses in a network that stand for itself: to connect to, and to listen on for everybody."""
-
-    loopback: str
-    any: str
-
-
-OWN_NETWORK = Localhost("127.0.0.1", "0.0.0.0")
 Stdio = tuple[int | None, int | None, int | None]  # descriptors of stdin, stdout, stderr; None as in Launch
 
 
 class Isolation(Protocol):
     level: Level
     uid_map: str  # "inside outside count" where there is a user namespace, else ""
+    port_shift: int  # added to ports below 1024, see addresses.py
 
     def start(self) -> None: ...
     def limits(self) -> dict[str, str]:
@@ -38,7 +31,7 @@ class Isolation(Protocol):
     def remove_machine(self, name: str) -> None: ...
     def add_address(self, machine: str, address: str) -> None: ...
     def remove_address(self, machine: str, address: str) -> None: ...
-    def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Localhost]: ...
+    def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]: ...
 
     # -- sandboxes
     def take_address(self, machine: str) -> str: ...
@@ -47,7 +40,7 @@ class Isolation(Protocol):
         """Make its namespaces and set its pid. Raises RuntimeServiceError."""
 
     def stop_sandbox(self, sandbox: Sandbox) -> None: ...
-    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> tuple[socket.socket, Localhost]: ...
+    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> tuple[socket.socket, Addresses]: ...
 
     # -- containers
     def container_launch(

@@ -12,8 +12,9 @@ from typing import Any
 
 from kubelab.home import Home
 from kubelab.runtime import monitor, network, proc, syscalls, userns
+from kubelab.runtime.addresses import OWN_NETWORK, Addresses
 from kubelab.runtime.api import ContainerConfig, Level, MachineConfig, Mount, RuntimeServiceError
-from kubelab.runtime.isolation import OWN_NETWORK, Localhost, Stdio
+from kubelab.runtime.isolation import Stdio
 from kubelab.runtime.monitor import Launch
 from kubelab.runtime.network import LAN
 from kubelab.runtime.process import Process, execute
@@ -31,6 +32,7 @@ class Namespaces:
     descriptors hold, so a killed daemon leaves nothing."""
 
     level = Level.NAMESPACES
+    port_shift = 0
 
     def __init__(self, home: Home) -> None:
         self._shm = home.runtime / "shm"  # where each sandbox mounts its /dev/shm, in its own mount namespace
@@ -74,7 +76,7 @@ class Namespaces:
     def remove_address(self, machine: str, address: str) -> None:
         self._lan.machines[machine].remove_address(address)
 
-    def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Localhost]:
+    def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         return network.socket_inside(self._lan.machines[machine].namespace, family, kind), OWN_NETWORK
 
     # -- sandboxes
@@ -130,7 +132,7 @@ class Namespaces:
     def stop_sandbox(self, sandbox: Sandbox) -> None:
         os.kill(sandbox.pid, signal.SIGKILL)
 
-    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> tuple[socket.socket, Localhost]:
+    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         descriptor = os.open(f"/proc/{sandbox.pid}/ns/net", os.O_RDONLY)
         try:
             return network.socket_inside(descriptor, family, kind), OWN_NETWORK

@@ -15,8 +15,9 @@ from typing import NoReturn
 
 from kubelab.home import Home
 from kubelab.runtime import proc, process, rootcopy, syscalls
+from kubelab.runtime.addresses import Addresses, needed_shift
 from kubelab.runtime.api import ContainerConfig, Level, MachineConfig, Mount, RuntimeServiceError
-from kubelab.runtime.isolation import Localhost, Stdio
+from kubelab.runtime.isolation import Stdio
 from kubelab.runtime.monitor import Launch
 from kubelab.runtime.network import AddressPool
 from kubelab.runtime.process import Process, StartError
@@ -34,18 +35,21 @@ class Plain:
     def __init__(self, home: Home) -> None:
         self._folder = home.runtime
         self._machines: dict[str, tuple[MachineConfig, AddressPool]] = {}
+        self.port_shift = 0
 
     def start(self) -> None:
         syscalls.become_subreaper()
+        self.port_shift = needed_shift("127.0.0.1")
 
     def limits(self) -> dict[str, str]:
         return {
             "isolation": "containers see the host's processes, users and network",
-            "files": "WORKDIR and relative paths lead into the image's files; absolute paths that a program opens lead "
-            "to the host's, those in the command line into the image where the host has no such file",
-            "mounts": "a volume is a symbolic link in the image's files; readOnly and readOnlyRootFilesystem do nothing",
+            "files": "WORKDIR and relative paths lead into the image's files; absolute paths that a program opens are "
+            "the host's, those of the command line are the image's where the host has no such file",
+            "mounts": "a volume is a symbolic link in the image's files; readOnly, readOnlyRootFilesystem do nothing",
             "users": "all programs run as the user who started the lab; USER and runAsUser do nothing",
-            "network": "a pod's address and `localhost` are kept apart for Python programs; others share the host's",
+            "network": "a pod's address and `localhost` are kept apart, and ports below 1024 to be had, for Python "
+            "programs; others share the host's network as it is",
             "signals": "a container's first process is not PID 1: SIGTERM ends it even without a handler",
             "memory": "a limit is enforced by sampling resident memory about ten times a second, not by a cgroup",
             "cpu": "CPU limits are not enforced",
@@ -71,9 +75,9 @@ class Plain:
     def remove_address(self, machine: str, address: str) -> None:
         """Nothing was added."""
 
-    def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Localhost]:
+    def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         address = self._machines[machine][0].address.partition("/")[0]
-        return socket.socket(family, kind), Localhost(address, address)
+        return socket.socket(family, kind), Addresses(address, address, self.port_shift)
 
     # -- sandboxes
 
@@ -90,8 +94,8 @@ class Plain:
     def stop_sandbox(self, sandbox: Sandbox) -> None:
         """There was nothing held; its containers are killed already."""
 
-    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> tuple[socket.socket, Localhost]:
-        return socket.socket(family, kind), Localhost(sandbox.ip, sandbox.ip)
+    def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> tuple[socket.socket, Addresses]:
+        return socket.socket(family, kind), Addresses(sandbox.ip, sandbox.ip, self.port_shift)
 
     # -- containers
 
@@ -133,7 +137,7 @@ class Plain:
 
     def _execute(self, program: Process, folder: Path, sandbox: Sandbox) -> NoReturn:
         root = folder / "merged"
-        env = _environment(program, folder, sandbox)
+        env = _environment(program, folder, sandbox) | {"KUBELAB_PORT_SHIFT": str(self.port_shift)}
         process.enter_working_dir(f"{root}/{program.working_dir.lstrip('/')}")
         process.reset_signals()
         first, *arguments = program.argv

@@ -7,10 +7,11 @@ import secrets
 import socket
 
 from kubelab.home import Home
+from kubelab.runtime.addresses import Addresses
 from kubelab.runtime.api import MachineConfig, PodSandboxConfig, RuntimeServiceError, SandboxState
 from kubelab.runtime.containers import Containers
 from kubelab.runtime.events import Events
-from kubelab.runtime.isolation import Isolation, Localhost
+from kubelab.runtime.isolation import Isolation
 from kubelab.runtime.sandbox import Sandbox
 
 
@@ -117,7 +118,7 @@ class Sandboxes:
     def _emit(self, type_: str, sandbox: Sandbox) -> None:
         self._events.emit(type_, sandbox.id, sandbox.id, sandbox.config.machine)
 
-    def open_socket(self, where: str, family: int, kind: int) -> tuple[socket.socket, Localhost]:
+    def open_socket(self, where: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         """In a machine (by name) or a sandbox (by ID)."""
         if where in self._isolation.machine_configs():
             return self._isolation.machine_socket(where, family, kind)

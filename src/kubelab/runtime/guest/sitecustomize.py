@@ -11,6 +11,7 @@ import os
 import socket
 
 _ADDRESS = os.environ.get("KUBELAB_POD_IP", "")
+_SHIFT = int(os.environ.get("KUBELAB_PORT_SHIFT", "0"))
 _ANY = ("", "0.0.0.0", "<any>")
 _LOCALHOST = ("localhost", "127.0.0.1", "localhost.localdomain")
 
@@ -27,10 +28,10 @@ def _names():
 
 
 def _local(address):
-    """The address to use in place of the given one."""
-    if isinstance(address, tuple) and address[0] in _ANY + _LOCALHOST:
-        return (_ADDRESS, *address[1:])
-    return address
+    """The address to use in place of the given one, as `kubelab.runtime.addresses` has it."""
+    host, port = address
+    host = _ADDRESS if host in _ANY + _LOCALHOST else host
+    return host, port + _SHIFT if 0 < port < 1024 and host.startswith("127.") else port
 
 
 def _take_over():
@@ -43,20 +44,20 @@ def _take_over():
             raise OSError(errno.EADDRNOTAVAIL, "pods have IPv4 addresses only")
         return plain_bind(self, _local(address) if self.family == socket.AF_INET else address)
 
-    def leave_from_pod(self, address):
-        """A connection comes from the pod's address, as it would from a network namespace."""
-        if self.family == socket.AF_INET and self.getsockname() == ("0.0.0.0", 0) and address[0].startswith("127."):
+    def target(self, address):
+        """Where to connect to; from the pod's address, as it would be from a network namespace."""
+        if self.family != socket.AF_INET:
+            return address
+        address = _local(address)
+        if address[0].startswith("127.") and self.getsockname() == ("0.0.0.0", 0):
             plain_bind(self, (_ADDRESS, 0))
+        return address
 
     def connect(self, address):
-        address = _local(address) if self.family == socket.AF_INET else address
-        leave_from_pod(self, address)
-        return plain_connect(self, address)
+        return plain_connect(self, target(self, address))
 
     def connect_ex(self, address):
-        address = _local(address) if self.family == socket.AF_INET else address
-        leave_from_pod(self, address)
-        return plain_connect_ex(self, address)
+        return plain_connect_ex(self, target(self, address))
 
     def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
         host = names.get(host, host) if isinstance(host, str) else host
