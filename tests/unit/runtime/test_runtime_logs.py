@@ -64,12 +64,8 @@ def test_the_bytes_come_back_whatever_the_pieces(pieces: list[bytes]) -> None:
 
 
 async def test_tail_counts_lines_not_parts(file: Path) -> None:
-    assert await entries(file, tail=1) == [b"three
-"]
-    assert await entries(file, tail=2) == [b"two
-", b"whole
-", b"three
-"]  # "whole" ends an older line
+    assert await entries(file, tail=1) == [b"three\n"]
+    assert await entries(file, tail=2) == [b"two\n", b"whole\n", b"three\n"]  # "whole" ends an older line
     assert await entries(file, tail=0) == []
     assert await entries(file, tail=99) == [b"one\n", b"part ", b"two\n", b"whole\n", b"three\n"]
 
