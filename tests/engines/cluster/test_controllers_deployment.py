@@ -66,8 +66,9 @@ async def test_a_rollout_stays_within_surge_and_unavailability(lab: Lab):
     sizes: list[tuple[int, int]] = []
 
     async def watch() -> None:
-        version = (await lab.client.list(REPLICASETS, "default"))["metadata"]["resourceVersion"]
-        current = {s["metadata"]["name"]: s for s in await replica_sets(lab)}
+        listed = await lab.client.list(REPLICASETS, "default")
+        version = listed["metadata"]["resourceVersion"]
+        current = {s["metadata"]["name"]: s for s in listed["items"]}
         async for _, changed in lab.client.watch(REPLICASETS, "default", resource_version=version):
             current[changed["metadata"]["name"]] = changed
             total = sum(s["spec"]["replicas"] for s in current.values())

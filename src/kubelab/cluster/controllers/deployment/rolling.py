@@ -6,7 +6,7 @@ Upstream: pkg/controller/deployment/rolling.go.
 from __future__ import annotations
 
 from kubelab.cluster.controllers.deployment.rollout import Rollout
-from kubelab.cluster.controllers.deployment.strategy import max_unavailable, new_replicas, size, status_sum
+from kubelab.cluster.controllers.deployment.strategy import max_unavailable, new_replicas, size
 
 
 async def roll(rollout: Rollout) -> None:
@@ -57,8 +57,12 @@ async def _remove_unhealthy(rollout: Rollout, most: int) -> int:
 
 
 async def _remove_available(rollout: Rollout, min_available: int) -> int:
-    """Oldest first, as long as enough stay available."""
-    surplus, removed = status_sum(rollout.all, "availableReplicas") - min_available, 0
+    """Oldest first, as long as enough stay available.
+
+    A status may be older than the size: pods that were told to go do not count, whatever the status still says.
+    """
+    available = sum(min(s.get("status", {}).get("availableReplicas", 0), size(s)) for s in rollout.all)
+    surplus, removed = available - min_available, 0
     for old in rollout.active_old:
         count = min(size(old), surplus - removed)
         if count > 0:
