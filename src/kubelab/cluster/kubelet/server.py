@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -96,7 +97,8 @@ class KubeletServer:
         try:
             connection = await self._kubelet.runtime.dial(self._kubelet.config.nodeName, host, int(port), DIAL_TIMEOUT)
         except (OSError, RuntimeServiceError) as error:
-            cause = getattr(error, "strerror", None) or str(error) or "i/o timeout"
+            number = getattr(error, "errno", None)  # asyncio puts words of its own into strerror
+            cause = os.strerror(number) if number else str(error) or "i/o timeout"
             return web.Response(status=502, text=f"dial tcp {host}:{port}: connect: {cause.lower()}")
         hijacked = await hijack(request, 101, [("Connection", "Upgrade"), ("Upgrade", "tcp")])
         await splice(hijacked.reader, hijacked.writer, *connection)
