@@ -16,7 +16,7 @@ from kubelab.cluster.kubelet.expansion import expand
 from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.cluster.kubelet.reasons import StartError
 from kubelab.images.store import Image
-from kubelab.runtime.api import ContainerConfig, Mount
+from kubelab.runtime.api import ContainerConfig, ContainerStatus, Mount
 
 DEFAULT_TERMINATION_PATH = "/dev/termination-log"
 
@@ -27,6 +27,14 @@ def log_path(folder: Path, pod: Pod, container_name: str, attempt: int) -> Path:
 
 def log_folder(folder: Path, pod: Pod) -> Path:
     return folder / f"{podutil.namespace(pod)}_{podutil.name(pod)}_{podutil.uid(pod)}"
+
+
+def next_attempt(folder: Path, pod: Pod, container_name: str, latest: ContainerStatus | None) -> int:
+    """The restart count of the container to be made; the logs count where the runtime has forgotten."""
+    if latest is not None:
+        return latest.config.attempt + 1
+    logs = (log_folder(folder, pod) / container_name).glob("*.log")
+    return max((int(log.stem) + 1 for log in logs if log.stem.isdigit()), default=0)
 
 
 def container_config(

@@ -12,7 +12,7 @@ from typing import Any
 
 from kubelab.cluster.events import EventRecorder
 from kubelab.cluster.kubelet import podutil
-from kubelab.cluster.kubelet.container_config import DEFAULT_TERMINATION_PATH, container_config, log_path
+from kubelab.cluster.kubelet.container_config import DEFAULT_TERMINATION_PATH, container_config, log_path, next_attempt
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
 from kubelab.cluster.kubelet.environment import Environment
 from kubelab.cluster.kubelet.fieldref import Runtime
@@ -25,7 +25,7 @@ from kubelab.cluster.kubelet.service_env import service_environment
 from kubelab.cluster.kubelet.volume_content import VolumeError
 from kubelab.cluster.kubelet.volumes import Volumes
 from kubelab.images.store import Image
-from kubelab.runtime.api import ContainerConfig, Mount, PodSandboxStatus, RuntimeServiceError
+from kubelab.runtime.api import ContainerConfig, ContainerStatus, Mount, PodSandboxStatus, RuntimeServiceError
 from kubelab.runtime.client import RuntimeClient
 
 Services = Callable[[], Iterable[dict[str, Any]]]
@@ -52,9 +52,9 @@ class ContainerStarter:
         self._post_starts: dict[str, set[asyncio.Future[None]]] = {}  # pod UID -> hooks that run
 
     async def start(
-        self, pod: Pod, container: Container, sandbox: PodSandboxStatus, attempt: int, facts: Runtime
+        self, pod: Pod, container: Container, sandbox: PodSandboxStatus, latest: ContainerStatus | None, facts: Runtime
     ) -> None:
-        """StartError with the reason to wait for where it could not be started; the event is told by then."""
+        """`latest` is the attempt before, where the runtime knows one. StartError with the reason to wait for where it could not be started; the event is told by then."""
         tell = self._teller(pod, container)
         try:
             image = self._images.ensure(pod, container, tell)
@@ -62,6 +62,7 @@ class ContainerStarter:
             tell("Warning", "Failed", f"Error: {error.reason}")
             raise
         try:
+            attempt = next_attempt(self._log_folder, pod, container["name"], latest)
             config = await self._configure(pod, container, image, attempt, facts)
             container_id = await self._create(sandbox.id, config)
         except StartError as error:

@@ -130,7 +130,7 @@ class PodSyncer:
         self, pod: Pod, observed: RuntimePod, container: Container, sandbox: PodSandboxStatus, facts: Runtime
     ) -> None:
         self._back_off(pod, observed, container)
-        await self._starter.start(pod, container, sandbox, _next_attempt(pod, observed, container), facts)
+        await self._starter.start(pod, container, sandbox, observed.latest(container["name"]), facts)
 
     def _back_off(self, pod: Pod, observed: RuntimePod, container: Container) -> None:
         """CrashLoopBackOff: StartError while the time since the container's last end is too short."""
@@ -147,17 +147,6 @@ class PodSyncer:
             wait = f"back-off {_go_duration(self._backoff.get(key))} restarting failed {whom}"
             raise StartError("CrashLoopBackOff", wait, remaining)
         self._backoff.next(key, ended)
-
-
-def _next_attempt(pod: Pod, observed: RuntimePod, container: Container) -> int:
-    """The restart count of the container to be made; what the API shows counts where the runtime has forgotten."""
-    latest = observed.latest(container["name"])
-    if latest is not None:
-        return latest.config.attempt + 1
-    status = pod.get("status", {})
-    told = [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
-    before = podutil.find_status(told, container["name"])
-    return before["restartCount"] + 1 if before and before.get("containerID") else 0
 
 
 def _probe_grace(container: Container, message: str) -> float | None:

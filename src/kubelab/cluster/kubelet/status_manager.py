@@ -133,7 +133,7 @@ class StatusManager:
                     await self._delete_finished(uid)
                     return
             except (NotFound, Conflict) as error:
-                log.info("status of %s not written: %s", uid, error)  # the pod is gone, or another has its name
+                log.debug("status of %s not written: %s", uid, error)  # the pod is gone, or another has its name
                 return
             except APIError as error:
                 log.warning("status of %s not written, trying again: %s", uid, error)

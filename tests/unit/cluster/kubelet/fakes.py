@@ -11,7 +11,7 @@ from typing import Any
 
 from kubelab.clock import VirtualClock
 from kubelab.cluster.client import AlreadyExists, Conflict, NotFound
-from kubelab.cluster.resources import PODS, Resource
+from kubelab.cluster.resources import EVENTS, PODS, Resource
 from kubelab.runtime.api import (
     ContainerConfig,
     ContainerEvent,
@@ -104,6 +104,8 @@ class FakeAPI:
             yield await queue.get()
 
     async def create(self, resource: Resource, obj: Object, namespace: str | None = None) -> Object:
+        while resource is EVENTS and self.find(resource, obj["metadata"]["namespace"], obj["metadata"]["name"]):
+            obj["metadata"]["name"] += "0"  # names come from the clock, and this one stands still
         if self.find(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]):
             raise AlreadyExists({"reason": "AlreadyExists", "code": 409})
         return self.put(resource, obj)
