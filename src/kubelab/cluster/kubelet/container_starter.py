@@ -16,7 +16,7 @@ from kubelab.cluster.kubelet.container_config import DEFAULT_TERMINATION_PATH, c
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
 from kubelab.cluster.kubelet.environment import Environment
 from kubelab.cluster.kubelet.fieldref import Runtime
-from kubelab.cluster.kubelet.images import ImageManager
+from kubelab.cluster.kubelet.images import ImageManager, Tell
 from kubelab.cluster.kubelet.lifecycle import HookError, HookRunner
 from kubelab.cluster.kubelet.objects import ObjectSource
 from kubelab.cluster.kubelet.podutil import Container, Pod
@@ -54,20 +54,12 @@ class ContainerStarter:
     async def start(
         self, pod: Pod, container: Container, sandbox: PodSandboxStatus, latest: ContainerStatus | None, facts: Runtime
     ) -> None:
-        """`latest` is the attempt before, where the runtime knows one. StartError with the reason to wait for where it could not be started; the event is told by then."""
+        """`latest` is the attempt before, where the runtime knows one.
+
+        StartError with the reason to wait for where it could not be started; the event is told by then.
+        """
         tell = self._teller(pod, container)
-        try:
-            image = self._images.ensure(pod, container, tell)
-        except StartError as error:
-            tell("Warning", "Failed", f"Error: {error.reason}")
-            raise
-        try:
-            attempt = next_attempt(self._log_folder, pod, container["name"], latest)
-            config = await self._configure(pod, container, image, attempt, facts)
-            container_id = await self._create(sandbox.id, config)
-        except StartError as error:
-            tell("Warning", "Failed", f"Error: {error.message}")
-            raise
+        container_id = await self._prepare(pod, container, sandbox, latest, facts, tell)
         tell("Normal", "Created", f"Created container: {container['name']}")
         try:
             await self._runtime.start_container(container_id)
@@ -76,6 +68,28 @@ class ContainerStarter:
             raise StartError("RunContainerError", str(error)) from error
         tell("Normal", "Started", f"Started container {container['name']}")
         await self._post_start(pod, container, container_id, sandbox.ip, tell)
+
+    async def _prepare(
+        self,
+        pod: Pod,
+        container: Container,
+        sandbox: PodSandboxStatus,
+        latest: ContainerStatus | None,
+        facts: Runtime,
+        tell: Tell,
+    ) -> str:
+        """Image, configuration, create: the container's ID."""
+        try:
+            image = self._images.ensure(pod, container, tell)
+        except StartError as error:
+            tell("Warning", "Failed", f"Error: {error.reason}")
+            raise
+        try:
+            attempt = next_attempt(self._log_folder, pod, container["name"], latest)
+            return await self._create(sandbox.id, await self._configure(pod, container, image, attempt, facts))
+        except StartError as error:
+            tell("Warning", "Failed", f"Error: {error.message}")
+            raise
 
     async def _create(self, sandbox_id: str, config: ContainerConfig) -> str:
         try:
@@ -99,7 +113,7 @@ class ContainerStarter:
         log = log_path(self._log_folder, pod, container["name"], attempt)
         return container_config(pod, container, image, env, mounts, attempt, log, message_log)
 
-    async def _post_start(self, pod: Pod, container: Container, container_id: str, ip: str, tell: Any) -> None:
+    async def _post_start(self, pod: Pod, container: Container, container_id: str, ip: str, tell: Tell) -> None:
         hook = (container.get("lifecycle") or {}).get("postStart")
         if not hook:
             return
@@ -122,7 +136,7 @@ class ContainerStarter:
         for hook in self._post_starts.pop(pod_uid, set()):
             hook.cancel()
 
-    def _teller(self, pod: Pod, container: Container) -> Callable[[str, str, str], None]:
+    def _teller(self, pod: Pod, container: Container) -> Tell:
         path = podutil.field_path(pod, container)
 
         def tell(kind: str, reason: str, message: str) -> None:
