@@ -29,6 +29,7 @@ async def run(component: Component) -> None:
             await component.stopped()
         finally:
             await runner.cleanup()
+            await engine.stop()
             home.docker_socket.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What a client asks for in `POST /containers/create`: read, completed from the image, and refused where it is not served.
+"""What a client asks for in `POST /containers/create`: completed from the image, and refused where it is not served.
 
 Upstream: moby's api/types/container (Config, HostConfig) and daemon/create.go. Every field is either honoured, or
 harmless in the value it has, or named in a 400.
@@ -18,14 +18,15 @@ from kubelab.runtime.api import ContainerConfig, Mount
 
 Fields = dict[str, Any]
 
-CONFIG_HONOURED = frozenset(
+_CONFIG_HONOURED = (
     "Hostname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd Image WorkingDir "
-    "Entrypoint Labels StopSignal StopTimeout Shell OnBuild ArgsEscaped".split()
+    "Entrypoint Labels StopSignal StopTimeout Shell OnBuild ArgsEscaped"
 )
-HOST_HONOURED = frozenset(
+_HOST_HONOURED = (
     "Binds Mounts PortBindings PublishAllPorts AutoRemove Memory ReadonlyRootfs ExtraHosts NetworkMode RestartPolicy "
-    "LogConfig ConsoleSize ContainerIDFile ShmSize".split()
+    "LogConfig ConsoleSize ContainerIDFile ShmSize"
 )
+CONFIG_HONOURED, HOST_HONOURED = frozenset(_CONFIG_HONOURED.split()), frozenset(_HOST_HONOURED.split())
 # Values that ask for what is there anyway.
 HARMLESS: Fields = {
     "MemorySwappiness": (-1,),
@@ -138,15 +139,21 @@ def _merge_env(image: list[str], given: list[str]) -> list[str]:
 
 def mounts(host: Fields) -> list[Mount]:
     """The folders and files that are bound. Raises DockerError 400 where one is no bind, or not there."""
+    found = listed_mounts(host)
+    for mount in found:
+        if not Path(mount.host_path).exists():
+            message = f'invalid mount config for type "bind": bind source path does not exist: {mount.host_path}'
+            raise DockerError(400, message)
+    return found
+
+
+def listed_mounts(host: Fields) -> list[Mount]:
+    """The same, as they were asked for, whether the host still has them or not."""
     found = [_bind(text) for text in host.get("Binds") or ()]
     for mount in host.get("Mounts") or ():
         if mount.get("Type") != "bind":
             raise DockerError(400, f"mount type {mount.get('Type')} is not supported by this engine: use type=bind")
         found.append(Mount(mount["Target"], mount["Source"], bool(mount.get("ReadOnly"))))
-    for mount in found:
-        if not Path(mount.host_path).exists():
-            message = f'invalid mount config for type "bind": bind source path does not exist: {mount.host_path}'
-            raise DockerError(400, message)
     return found
 
 

@@ -14,18 +14,19 @@ from kubelab.engine.errors import DockerError
 RULE = r"[a-zA-Z0-9][a-zA-Z0-9_.-]"
 _VALID = re.compile(rf"/?{RULE}+")
 
-ADJECTIVES = (
+_ADJECTIVES = (
     "agile amused awake brave breezy bright calm careful cheerful clever cosy curious daring eager earnest fair "
     "gentle glad graceful happy humble jolly keen kind lively lucid mellow merry modest nimble patient playful "
     "polite proud quick quiet serene sharp steady sunny swift tidy upbeat vivid warm witty zesty"
-).split()
+)
 # People to whom computing owes something.
-PEOPLE = (
+_PEOPLE = (
     "allen babbage backus bartik berners booth borg cerf church codd conway dahl dijkstra easley engelbart estrin "
     "floyd goldberg hamilton hoare holberton hopper iverson johnson kahn kay kernighan kleene knuth lamarr lamport "
     "liskov lovelace mccarthy minsky neumann nygaard perlis perlman postel rabin ritchie sammet shannon snyder "
     "spaerck stallman tarjan thompson torvalds turing wilkes wirth wilson zuse"
-).split()
+)
+ADJECTIVES, PEOPLE = _ADJECTIVES.split(), _PEOPLE.split()
 
 
 def random_name(taken: Names[str]) -> str:

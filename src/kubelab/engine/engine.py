@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from kubelab.engine.containers_store import LABEL, Containers
 from kubelab.engine.errors import DockerError
 from kubelab.engine.events import EventLog
 from kubelab.home import Home
@@ -46,12 +47,18 @@ class Engine:
         self.events = EventLog()
         # Who else uses images: each is given an image ID and names the containers made from it, and whether they run.
         self.image_users: list[Callable[[str], Iterable[tuple[str, bool]]]] = []
+        self.containers = Containers(self)
         self._base: asyncio.Task[Any] | None = None
 
     async def start(self) -> None:
         """Join the lab's network, and see to the base image meanwhile."""
         self._base = asyncio.create_task(asyncio.to_thread(ensure_base_image, self.store))
         await self.runtime.ensure_machine(self.machine)
+        await self.containers.start()
+
+    async def stop(self) -> None:
+        """Let go; the containers run on, and the next engine takes them back."""
+        await self.containers.stop()
 
     async def base_image(self) -> None:
         """Wait until kubelab/python is there. Raises DockerError where it could not be made."""
@@ -66,6 +73,6 @@ class Engine:
         """The containers made from an image, ours and the cluster's: (ID, whether it runs)."""
         users = {id: running for users in self.image_users for id, running in users(image_id)}
         for status in await self.runtime.list_containers():
-            if status.config.image == image_id:
+            if status.config.image == image_id and LABEL not in status.config.labels:
                 users[status.id] = users.get(status.id, False) or status.state == "CONTAINER_RUNNING"
         return list(users.items())

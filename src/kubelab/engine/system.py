@@ -73,8 +73,8 @@ async def describe(engine: Engine) -> dict[str, Any]:
     """`docker info`. Names that a client may look for and that mean nothing here are left out."""
     await engine.base_image()
     runtime = await engine.runtime.version()
-    containers = await engine.runtime.list_containers(machine=engine.machine.name)
-    running = sum(container.state == "CONTAINER_RUNNING" for container in containers)
+    containers = engine.containers.all()
+    running = sum(container.running for container in containers)
     images = await asyncio.to_thread(engine.store.all)
     return {
         "ID": str(engine.home.path),

@@ -1,0 +1,141 @@
+"""Routes of a container's life: create, start, stop, restart, kill, wait, rename, remove, resize, prune.
+
+Upstream: moby's api/server/router/container. What looks at containers is in containers_look.py, their logs in
+containers_logs.py, their files in containers_archive.py; attach.py and exec.py hold what takes the connection over.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from kubelab.engine import attach, containers_archive, containers_logs, containers_look, exec, query
+from kubelab.engine.containers_record import Container
+from kubelab.engine.engine import Engine
+from kubelab.engine.errors import DockerError
+
+WAIT_CONDITIONS = ("", "not-running", "next-exit", "removed")
+
+
+def routes(engine: Engine) -> list[web.RouteDef]:
+    life = Life(engine)
+    own = [
+        web.route("POST", "/containers/create", life.create),
+        web.route("POST", "/containers/prune", life.prune),
+        web.route("POST", "/containers/{name}/start", life.start),
+        web.route("POST", "/containers/{name}/stop", life.stop),
+        web.route("POST", "/containers/{name}/restart", life.restart),
+        web.route("POST", "/containers/{name}/kill", life.kill),
+        web.route("POST", "/containers/{name}/wait", life.wait),
+        web.route("POST", "/containers/{name}/rename", life.rename),
+        web.route("POST", "/containers/{name}/resize", life.resize),
+        web.route("DELETE", "/containers/{name}", life.remove),
+    ]
+    others = (containers_look, containers_logs, containers_archive, attach, exec)
+    return own + [route for module in others for route in module.routes(engine)]
+
+
+async def read_json(request: web.Request) -> dict[str, Any]:
+    """A request's body. Raises DockerError 400."""
+    text = await request.read()
+    try:
+        body = json.loads(text) if text else {}
+    except ValueError as error:
+        raise DockerError(400, f"invalid JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise DockerError(400, "invalid JSON: an object is expected")
+    return body
+
+
+def number(request: web.Request, name: str) -> int | None:
+    """A query's integer, None where it is not given. Raises DockerError 400."""
+    text = request.query.get(name, "")
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise DockerError(400, f"invalid {name}: {text!r} is not a number") from None
+
+
+class Life:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._containers = engine.containers
+
+    def _container(self, request: web.Request) -> Container:
+        return self._containers.find(request.match_info["name"])
+
+    async def create(self, request: web.Request) -> web.Response:
+        query.refuse(request, "platform")
+        container = await self._containers.create(await read_json(request), request.query.get("name", ""))
+        return web.json_response({"Id": container.id, "Warnings": []}, status=201)
+
+    async def start(self, request: web.Request) -> web.Response:
+        query.refuse(request, "checkpoint", "checkpoint-dir")
+        started = await self._containers.run(self._container(request))
+        return web.Response(status=204 if started else 304)
+
+    async def stop(self, request: web.Request) -> web.Response:
+        stopped = await self._containers.halt(
+            self._container(request), number(request, "t"), request.query.get("signal", "")
+        )
+        return web.Response(status=204 if stopped else 304)
+
+    async def restart(self, request: web.Request) -> web.Response:
+        container = self._container(request)
+        await self._containers.halt(container, number(request, "t"), request.query.get("signal", ""))
+        await self._containers.run(container)
+        return web.Response(status=204)
+
+    async def kill(self, request: web.Request) -> web.Response:
+        await self._containers.kill(self._container(request), request.query.get("signal", ""))
+        return web.Response(status=204)
+
+    async def wait(self, request: web.Request) -> web.StreamResponse:
+        """The head is sent at once: the client starts the container only when it has it."""
+        container, condition = self._container(request), request.query.get("condition", "")
+        if condition not in WAIT_CONDITIONS:
+            raise DockerError(400, f'invalid condition: "{condition}"')
+        before = container.ends
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        if condition == "removed":
+            await self._containers.removal(container)
+        elif container.running or condition == "next-exit":
+            await self._containers.end_after(container, before)
+        await response.write(json.dumps({"StatusCode": container.exit_code}).encode() + b"\n")
+        return response
+
+    async def rename(self, request: web.Request) -> web.Response:
+        await self._containers.rename(self._container(request), request.query.get("name", ""))
+        return web.Response(status=204)
+
+    async def resize(self, request: web.Request) -> web.Response:
+        container = self._container(request)
+        rows, columns = number(request, "h"), number(request, "w")
+        if not container.running:
+            raise DockerError(409, f"container {container.id} is not running")
+        await self._engine.runtime.resize_container_tty(container.runtime_id, rows or 0, columns or 0)
+        return web.Response(status=200)
+
+    async def remove(self, request: web.Request) -> web.Response:
+        query.refuse(request, "link")
+        await self._containers.remove(self._container(request), force=query.flag(request, "force"))
+        return web.Response(status=204)
+
+    async def prune(self, request: web.Request) -> web.Response:
+        wanted = query.filters(request, ("label",))
+        deleted = []
+        for container in self._containers.all():
+            labels = container.config["Labels"]
+            matches = all(
+                name in labels and (not equals or labels[name] == value)
+                for name, equals, value in (label.partition("=") for label in wanted.get("label", []))
+            )
+            if not container.running and matches:
+                await self._containers.remove(container)
+                deleted.append(container.id)
+        return web.json_response({"ContainersDeleted": deleted or None, "SpaceReclaimed": 0})

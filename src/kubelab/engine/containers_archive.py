@@ -1,0 +1,148 @@
+"""`docker cp`: a container's files as a tar, out and in (moby: daemon/archive.go, daemon/archive_unix.go).
+
+Out is read through the layers (containers_files.py). In is written where the container has it: through its root while
+it runs, into its writable layer when it does not. Mounted folders are not looked into.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import os
+import stat
+import tarfile
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from aiohttp import web
+
+from kubelab.engine import query
+from kubelab.engine.containers_files import MergedView
+from kubelab.engine.containers_record import Container
+from kubelab.engine.engine import Engine
+from kubelab.engine.errors import DockerError
+from kubelab.hijack import CHUNK
+from kubelab.runtime.api import Level
+
+GO_DIR, GO_SYMLINK = 1 << 31, 1 << 27  # Go's fs.FileMode
+STAT_HEADER = "X-Docker-Container-Path-Stat"
+
+
+def routes(engine: Engine) -> list[web.RouteDef]:
+    archive = Archive(engine)
+    return [
+        web.route("HEAD", "/containers/{name}/archive", archive.get),
+        web.route("GET", "/containers/{name}/archive", archive.get),
+        web.route("PUT", "/containers/{name}/archive", archive.put),
+    ]
+
+
+class Archive:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        container, asked = self._asked(request)
+        view = await self._view(container)
+        path = view.resolve(asked, follow=asked.endswith("/"))
+        found = view.find(path)
+        if found is None:
+            raise DockerError(404, f"Could not find the file {asked} in container {container.name}")
+        response = web.StreamResponse(headers={"Content-Type": "application/x-tar", STAT_HEADER: describe(path, found)})
+        await response.prepare(request)
+        if request.method != "HEAD":
+            name = "." if asked.endswith("/.") else path.name or "."
+            with await asyncio.to_thread(pack, view, path, name) as tar:
+                while data := tar.read(CHUNK):
+                    await response.write(data)
+        return response
+
+    async def put(self, request: web.Request) -> web.Response:
+        query.refuse(request, "copyUIDGID")
+        container, asked = self._asked(request)
+        view = await self._view(container)
+        path = view.resolve(asked, follow=True)
+        found = view.find(path)
+        if found is None:
+            raise DockerError(404, f"Could not find the file {asked} in container {container.name}")
+        if not found.is_dir():
+            raise DockerError(400, "extraction point is not a directory")
+        target = self._writable(container, path, found)
+        with tempfile.TemporaryFile() as body:
+            async for data in request.content.iter_any():
+                body.write(data)
+            body.seek(0)
+            await asyncio.to_thread(unpack, body, target)
+        return web.Response(status=200)
+
+    def _asked(self, request: web.Request) -> tuple[Container, str]:
+        container = self._engine.containers.find(request.match_info["name"])
+        path = request.query.get("path", "")
+        if not path:
+            raise DockerError(400, "bad parameter: path cannot be empty")
+        return container, path if path.startswith("/") else f"/{path}"
+
+    async def _view(self, container: Container) -> MergedView:
+        await self._engine.containers.prepare(container)
+        if (await self._engine.runtime.version())["level"] == Level.PROCESS:
+            root = self._engine.runtime.root(container.runtime_id)
+            if not root.exists():
+                raise DockerError(409, f"container {container.id} has no files yet: start it once")
+            return MergedView([root])
+        upper = self._engine.runtime.writable_layer(container.runtime_id)
+        return MergedView([upper, *self._engine.store.lower_dirs(container.image_id)])
+
+    def _writable(self, container: Container, path: PurePosixPath, found: Path) -> Path:
+        """The folder that the container sees as `path`, to write into."""
+        root = self._engine.runtime.root(container.runtime_id)
+        if root in (found, *found.parents):
+            return found  # level process: the files are where the container has them
+        if container.running:
+            return Path(f"/proc/{container.pid}/root") / str(path).lstrip("/")
+        folder = self._engine.runtime.writable_layer(container.runtime_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in path.parts[1:]:
+            folder /= part
+            folder.mkdir(exist_ok=True)
+        folder.chmod(stat.S_IMODE(found.stat().st_mode))
+        return folder
+
+
+def describe(path: PurePosixPath, found: Path) -> str:
+    """The header's value: JSON in base64, with Go's file mode."""
+    status = found.lstat()
+    mode = stat.S_IMODE(status.st_mode) & 0o777
+    mode |= GO_DIR if stat.S_ISDIR(status.st_mode) else GO_SYMLINK if stat.S_ISLNK(status.st_mode) else 0
+    described = {
+        "name": path.name or "/",
+        "size": status.st_size,
+        "mode": mode,
+        "mtime": datetime.fromtimestamp(status.st_mtime, UTC).isoformat().replace("+00:00", "Z"),
+        "linkTarget": os.readlink(found) if stat.S_ISLNK(status.st_mode) else "",  # noqa: PTH115 (as it is written)
+    }
+    return base64.b64encode(json.dumps(described).encode()).decode()
+
+
+def pack(view: MergedView, path: PurePosixPath, name: str) -> BinaryIO:
+    """A tar of a path and what is below it, the path itself called `name`. Blocks while it reads."""
+    target = tempfile.TemporaryFile()  # noqa: SIM115 (handed to the caller)
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for place, found in view.walk(path):
+            inside = str(PurePosixPath(name) / place.relative_to(path))
+            if not stat.S_ISSOCK(found.lstat().st_mode):
+                tar.add(found, arcname=inside, recursive=False)
+    target.seek(0)
+    return target
+
+
+def unpack(body: io.BufferedIOBase | BinaryIO, target: Path) -> None:
+    """Put a tar's files into a folder, none outside it. Raises DockerError 400 for what is no tar, or leads out."""
+    try:
+        with tarfile.open(fileobj=body, mode="r:*") as tar:
+            tar.extractall(target, filter="tar")
+    except (tarfile.TarError, EOFError) as error:
+        raise DockerError(400, f"invalid archive: {error}") from error
