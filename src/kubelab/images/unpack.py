@@ -25,7 +25,7 @@ def unpack(source: BinaryIO, target: Path, *, chown: bool | None = None) -> int:
     """Unpack the layer tar `source` (plain, not compressed) into the empty folder `target`.
 
     `chown` gives files the owners that the tar names (default: where we are root; an ordinary user's user namespace has
-    one owner only). Returns the size of the layer: the sum of its files' sizes in bytes, as `docker history` counts.
+    one owner only). Returns the size of the layer as `docker history` counts: the bytes of its files and links.
     Raises UnsafeArchive, or tarfile.TarError where it is no tar.
     """
     layer = _Unpacker(target, os.geteuid() == 0 if chown is None else chown)
@@ -115,6 +115,7 @@ class _Unpacker:
         if member.issym():
             self._check_symlink(path, member)
             path.symlink_to(member.linkname)
+            self.size += len(os.fsencode(member.linkname))
         elif member.isfifo():
             os.mkfifo(path)
         elif member.isfile():

@@ -1,0 +1,97 @@
+"""A Docker engine over a runtime daemon, for each level that works here.
+
+With KUBELAB_TEST_DOCKER_HOST the same tests run against that engine (a real dockerd) instead; the base image is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import pytest
+
+from engines.engine.levels import LEVELS, REAL
+from kubelab.home import Home
+from kubelab.images.base import ensure_base_image
+from kubelab.images.store import ImageStore
+from kubelab.runtime.api import Level
+from kubelab.runtime.levels import explain, try_namespaces
+
+DEADLINE = 20  # seconds
+SETTINGS = {
+    Level.NAMESPACES: {"address": "172.31.0.2/24", "bridge": "172.17.0.0/16"},
+    Level.PROCESS: {"address": "127.214.0.2/24", "bridge": "127.214.9.0/24"},
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """An engine: `home` is None where it is a real one."""
+
+    host: str
+    level: Level
+    home: Home | None
+
+
+@pytest.fixture(scope="session", params=LEVELS)
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    if REAL:
+        _load_base_image(REAL)
+        yield Running(REAL, Level.NAMESPACES, None)
+        return
+    with tempfile.TemporaryDirectory(prefix="kl-", dir="/tmp") as folder:
+        home = Home(Path(folder)).ensure()
+        if request.param == Level.NAMESPACES and not (attempt := try_namespaces(home.path / "try")).works:
+            pytest.skip(explain(attempt))
+        home.component_config("engine").write_text(json.dumps(SETTINGS[request.param]))
+        with _component(home, "kubelab.runtime", request.param), _component(home, "kubelab.engine", request.param):
+            yield Running(f"unix://{home.docker_socket}", request.param, home)
+
+
+@contextlib.contextmanager
+def _component(home: Home, module: str, level: Level) -> Iterator[None]:
+    reader, writer = os.pipe()
+    env = os.environ | {"KUBELAB_HOME": str(home.path), "KUBELAB_RUNTIME": level, "KUBELAB_READY_FD": str(writer)}
+    process = subprocess.Popen([sys.executable, "-m", module], env=env, pass_fds=[writer])
+    os.close(writer)
+    with os.fdopen(reader) as ready:
+        assert ready.read(), f"{module} ended before it was ready"
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(DEADLINE)
+
+
+def _load_base_image(host: str) -> None:
+    folder = tempfile.mkdtemp(prefix="kl-images-")
+    try:
+        store = ImageStore(Path(folder))
+        ensure_base_image(store)
+        with tempfile.TemporaryFile() as archive:
+            store.save(["kubelab/python"], archive)
+            archive.seek(0)
+            docker.DockerClient(base_url=host).images.load(archive)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def client(running: Running) -> Iterator[docker.DockerClient]:
+    """The docker SDK; afterwards every image but the base image is gone."""
+    with contextlib.closing(docker.DockerClient(base_url=running.host)) as sdk:
+        yield sdk
+        for image in sdk.images.list():
+            for tag in image.tags:
+                if tag != "kubelab/python:latest":
+                    sdk.images.remove(tag, force=True)
+        sdk.images.prune()
