@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,8 @@ import urllib3
 from kubernetes import client
 
 from .errors import engines_do_not_answer
+
+LISTEN_TIMEOUT = 5.0  # seconds from a process's start until it listens
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,14 @@ def request(
     except urllib3.exceptions.HTTPError as error:
         raise engines_do_not_answer("the API server", error) from error
     return Answer(response.status, response.data.decode(errors="replace"), time.monotonic() - began)
+
+
+def listening(ask: Callable[[], Answer]) -> Answer:
+    """The answer of a program that may still be starting: while its port is closed, ask again, for LISTEN_TIMEOUT."""
+    deadline = time.monotonic() + LISTEN_TIMEOUT
+    while (answer := ask()).status == 503 and "connection refused" in answer.text and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return answer
 
 
 def proxy_path(namespace: str, target: str, path: str) -> str:

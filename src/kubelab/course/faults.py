@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kubernetes.client.rest import ApiException
 
+from .api import listening
 from .errors import LabError
 from .manifest import message
 
@@ -65,7 +66,7 @@ def cause(lab: Lab, name: str, pod: str, feature: str = "") -> str:
             raise LabError(f"{pod} was not deleted: {message(error)}") from error
         return f"{fault.label} → {pod}: {fault.effect}"
     try:
-        answer = lab.request(f"pod/{pod}", fault.path(feature), method="POST")
+        answer = listening(lambda: lab.request(f"pod/{pod}", fault.path(feature), method="POST"))
     except TimeoutError as error:
         raise LabError(
             f"{pod} does not take {name}: it answers nobody any more. Delete it, or wait for its restart."

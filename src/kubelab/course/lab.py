@@ -84,9 +84,9 @@ class Lab:
         return api.request(self.k8s, method, api.proxy_path(self.namespace, target, path), body, timeout)
 
     def ask(self, target: str, path: str = "/", timeout: float = 2) -> None:
-        """Send one request and print in a line how it ended."""
+        """Send one request and print in a line how it ended. A program that does not listen yet is asked again."""
         try:
-            answer = self.request(target, path, timeout=timeout)
+            answer = api.listening(lambda: self.request(target, path, timeout=timeout))
         except TimeoutError:
             print(f"{target}: no answer")
             return

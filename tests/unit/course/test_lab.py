@@ -92,3 +92,10 @@ def test_look_inside_shows_source_without_importing_it():
     for wrong in ("course.nowhere", "course.lab:Lab.nothing"):
         with pytest.raises(LabError):
             look_inside(wrong)
+
+
+def test_a_program_that_does_not_listen_yet_is_asked_again():
+    refused = api.Answer(503, "dial tcp 10.244.1.2:8080: connect: connection refused", 0.0)
+    answers = iter([refused, refused, api.Answer(202, "taken", 0.0)])
+    assert api.listening(lambda: next(answers)).status == 202
+    assert api.listening(lambda: api.Answer(503, "no endpoints available", 0.0)).status == 503
