@@ -32,14 +32,17 @@ async def run(component: Component) -> None:
     """The component `runtime`."""
     home = Home.from_environment().ensure()
     _raise_descriptor_limit()
-    isolation, tried = levels.choose(home)
+    try:
+        isolation, tried = levels.choose(home)
+    except RuntimeServiceError as error:
+        raise SystemExit(str(error)) from None
     isolation.start()
     _empty(home)  # after a kill, and not before we have the rights over what containers left
     if "KUBELAB_PARENT" in os.environ:
         die_with_parent()  # once more: a change of credentials, as entering a user namespace is, may undo it
     service = RuntimeService(home, isolation, ImageStore(home.images), tried)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGCHLD, lambda: loop.create_task(_reap(service)))
+    loop.add_signal_handler(signal.SIGCHLD, _reap, service)
     with contextlib.closing(_listen(home)) as listener:
         serving = loop.create_task(Server(service).serve(listener))
         component.ready(level=isolation.level, uid_map=isolation.uid_map)
@@ -73,11 +76,11 @@ def _listen(home: Home) -> socket.socket:
     return listener
 
 
-async def _reap(service: RuntimeService) -> None:
+def _reap(service: RuntimeService) -> None:
     """Collect children that ended: monitors, pause processes, and whatever fell to us as their subreaper."""
     with contextlib.suppress(ChildProcessError):
-        while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:  # noqa: ASYNC222 (does not wait)
-            await service.sandboxes.process_died(ended)
+        while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+            service.sandboxes.process_died(ended)
 
 
 class Server:

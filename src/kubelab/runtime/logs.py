@@ -57,14 +57,20 @@ class LogWriter:
             entries.append(_format(stream, b"P", rest[:MAX_LINE]))
             rest = rest[MAX_LINE:]
         self._pending[stream] = rest
-        self._file.write(b"".join(entries))
+        self._append(b"".join(entries))
 
     def flush(self) -> None:
         """Write what has no newline yet, as a part."""
         for stream, rest in self._pending.items():
-            if rest and self._file is not None:
-                self._file.write(_format(stream, b"P", rest))
+            if rest:
+                self._append(_format(stream, b"P", rest))
                 self._pending[stream] = b""
+
+    def _append(self, text: bytes) -> None:
+        """On a full disk the output is lost, and the program goes on, as with containerd."""
+        with contextlib.suppress(OSError):
+            if self._file is not None:
+                self._file.write(text)
 
     @property
     def pending(self) -> bool:

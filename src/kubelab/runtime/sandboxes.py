@@ -22,6 +22,7 @@ class Sandboxes:
         self._containers = containers
         self._events = events
         self._all: dict[str, Sandbox] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # held, because the loop itself does not hold them
 
     # -- machines
 
@@ -103,12 +104,14 @@ class Sandboxes:
         del self._all[sandbox_id]
         self._emit("DELETED", sandbox)
 
-    async def process_died(self, pid: int) -> None:
+    def process_died(self, pid: int) -> None:
         """A pause process that somebody killed takes its sandbox down."""
-        for sandbox in list(self._all.values()):
+        for sandbox in self._all.values():
             if sandbox.pid == pid and sandbox.state is SandboxState.READY:
                 self._not_ready(sandbox)
-                await self._containers.kill_all(sandbox.id)
+                task = asyncio.get_running_loop().create_task(self._containers.kill_all(sandbox.id))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     def _not_ready(self, sandbox: Sandbox) -> None:
         sandbox.state, sandbox.pid = SandboxState.NOTREADY, 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,3 +121,12 @@ async def test_a_client_is_told_that_the_daemon_is_gone(start_daemon: Callable[[
 
 async def test_the_socket_is_its_owners_alone(start_daemon: Callable[[], Daemon]) -> None:
     assert start_daemon().home.runtime_socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_level_that_is_no_level_ends_the_daemon_with_a_clear_message(tmp_path: Path) -> None:
+    env = os.environ | {"KUBELAB_HOME": str(tmp_path), "KUBELAB_RUNTIME": "docker"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "kubelab.runtime"], env=env, capture_output=True, text=True, timeout=20
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == ["$KUBELAB_RUNTIME is 'docker': it has to be one of namespaces, process"]
