@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import kubelab, left_over
+from harness import levels_here, running_engines
 from kubelab.home import Home
+from kubelab.images.base import ensure_base_image
+from kubelab.images.store import ImageStore
 
 STRICT = bool(os.environ.get("KUBELAB_CI"))
 
@@ -43,13 +45,23 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture(scope="session")
-def engines() -> Iterator[Home]:
-    """Running engines, profile class, in a state folder of the test run's own; afterwards nothing of them is left."""
-    with tempfile.TemporaryDirectory(prefix="kl-", dir="/tmp") as folder:
-        home = Home(Path(folder))
-        kubelab(home, "up", "--profile", "class")
-        try:
-            yield home
-        finally:
-            kubelab(home, "down")
-            assert left_over(home) == []
+def images() -> Iterator[Path]:
+    """An image store with the base image in it, which the engines of a test run share: it takes seconds to make."""
+    with tempfile.TemporaryDirectory(prefix="kl-images-", dir="/tmp") as folder:
+        home = Home(Path(folder)).ensure()
+        ensure_base_image(ImageStore(home.images))
+        yield home.images
+
+
+@pytest.fixture(scope="session", params=levels_here())
+def engines(request: pytest.FixtureRequest, images: Path) -> Iterator[Home]:
+    """Running engines, profile class, at each runtime level that works here; afterwards nothing of them is left."""
+    with running_engines(images, request.param) as home:
+        yield home
+
+
+@pytest.fixture(scope="session")
+def best_engines(images: Path) -> Iterator[Home]:
+    """Running engines at the best level that works here, for what need not be tried at each."""
+    with running_engines(images, levels_here()[0]) as home:
+        yield home

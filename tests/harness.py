@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kubelab.home import Home
+from kubelab.runtime.levels import try_namespaces
 
 POLL = 0.02  # seconds
 
@@ -29,6 +33,28 @@ def kubelab(home: Home, *arguments: str, check: bool = True, **environment: str)
     return done
 
 
+@functools.cache
+def levels_here() -> list[str]:
+    """The runtime levels that work for this user on this machine, the best first."""
+    with tempfile.TemporaryDirectory(prefix="kl-", dir="/tmp") as folder:
+        namespaces = try_namespaces(Path(folder)).works
+    return [*(["namespaces"] if namespaces else []), "process"]
+
+
+@contextmanager
+def running_engines(images: Path, level: str) -> Iterator[Home]:
+    """Engines that are up, and down afterwards: the test may have ended them already, in its way."""
+    with tempfile.TemporaryDirectory(prefix="kl-", dir="/tmp") as folder:
+        home = Home(Path(folder))
+        home.images.symlink_to(images)
+        kubelab(home, "up", "--profile", "class", KUBELAB_RUNTIME=level)
+        try:
+            yield home
+        finally:
+            kubelab(home, "down")
+            assert left_over(home) == []
+
+
 def eventually(condition: Callable[[], object], what: str, deadline: float = 20.0) -> None:
     """Wait until `condition()` is true; AssertionError, with `what` was waited for, after `deadline` seconds."""
     end = time.monotonic() + deadline
@@ -42,7 +68,9 @@ def left_over(home: Home) -> list[str]:
     found = [f"process {pid}: {what}" for pid, what in processes_of(home)]
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     found += [f"mount {line}" for line in mounts if f" {home.path}/" in line or f"={home.path}/" in line]
-    found += [f"socket {path}" for path in home.path.rglob("*") if path.is_socket()]
+    for folder, below, names in os.walk(home.path):
+        below[:] = [name for name in below if name != "images"]  # many files, and no socket
+        found += [f"socket {folder}/{name}" for name in names if Path(folder, name).is_socket()]
     return found + [f"pid file {path}" for path in home.run.glob("*.pid")]
 
 

@@ -49,8 +49,13 @@ def _disk(home: Home) -> Finding:
     folder = next(parent for parent in (home.path, *home.path.parents) if parent.exists())
     free = shutil.disk_usage(folder).free
     text = f"{free >> 20} MiB free below {home.path}"
-    if not os.access(folder, os.W_OK):
-        return Finding("state", f"{folder} is not writable", State.FAILED, "Set KUBELAB_HOME to a folder of yours.")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return Finding(
+            "state",
+            f"{folder} is not a folder that you can write to",
+            State.FAILED,
+            "Set KUBELAB_HOME to a folder of yours.",
+        )
     if free < ENOUGH_DISK:
         return Finding("state", text, State.FAILED, "Free some space, or set KUBELAB_HOME to another disk.")
     return Finding("state", text)

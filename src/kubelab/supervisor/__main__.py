@@ -45,6 +45,7 @@ def _supervise(home: Home, profile: str, ready: str | None) -> None:
 
     from .supervisor import STARTING, log
 
+    keeper = int(os.environ["KUBELAB_PARENT"])
     pids.write(home.run / "supervisor.pid", os.getpid())
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname).1s %(message)s")
     log.info("%s with profile %s", STARTING, profile)
@@ -53,6 +54,9 @@ def _supervise(home: Home, profile: str, ready: str | None) -> None:
     except Exception:
         log.exception("the supervisor failed")
         sys.exit(1)
+    finally:
+        if os.getppid() != keeper:  # the guard was killed, and with it went who would tidy up after us
+            guard.sweep(home)
 
 
 async def _run(home: Home, profile: str, ready: str | None) -> None:
