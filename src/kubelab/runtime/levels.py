@@ -44,8 +44,11 @@ class Attempt:
 def choose(home: Home) -> tuple[Isolation, list[dict[str, Any]]]:
     """The best level that works, or the one that `$KUBELAB_RUNTIME` names; with the attempts, as JSON's types.
 
-    Raises RuntimeServiceError where the one that was asked for does not work.
+    Raises RuntimeServiceError where the one that was asked for does not work, or none can.
     """
+    if sys.platform != "linux":
+        message = f"the runtime needs Linux, and this is {sys.platform}: run the lab in a virtual machine or on Binder"
+        raise RuntimeServiceError("FailedPrecondition", message)
     forced = os.environ.get(VARIABLE, "")
     if forced not in ("", *Level):
         raise RuntimeServiceError(
@@ -69,8 +72,6 @@ def explain(attempt: Attempt) -> str:
 
 def try_namespaces(folder: Path) -> Attempt:
     """Make the parts of a container in a child: user namespace, network, overlayfs in `folder`, a program."""
-    if sys.platform != "linux":
-        return Attempt(Level.NAMESPACES, False, (), "Linux", f"this is {sys.platform}", "Use Linux, or a VM with it.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="try-", dir=folder))
     reader, writer = os.pipe()
