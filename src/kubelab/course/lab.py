@@ -171,12 +171,10 @@ class Lab:
 
     def events(self, target: str = "") -> tables.Table:
         """What was recorded about one object, "pod/NAME", or about all: each different event once, in order."""
-        kind, _, name = target.partition("/")
-        fields = f"involvedObject.name={name}" if target else ""
+        # By uid: an earlier object of the same name has left events, too.
+        fields = f"involvedObject.uid={self.read(target)['metadata']['uid']}" if target else ""
         answer = self.core.list_namespaced_event(self.namespace, field_selector=fields, _preload_content=False)
-        events = [
-            e for e in json.loads(answer.data)["items"] if not target or e["involvedObject"]["kind"].lower() == kind
-        ]
+        events = json.loads(answer.data)["items"]
         command = f"kubectl -n {self.namespace} events" + (f" --for {target}" if target else "")
         return tables.event_table(events, command, objects=not target)
 
@@ -228,10 +226,8 @@ class Lab:
 def _condition(condition: str | Callable[..., bool], restarts: int | None, name: str) -> tuple[waiting.Condition, str]:
     """The test of a list of objects that the words stand for, and the words."""
     if restarts is not None:
-        return (
-            lambda found: bool(found) and waiting.restarted(found[0], restarts),
-            f"restarted {restarts} times, running",
-        )
+        often = {1: "once", 2: "twice"}.get(restarts, f"{restarts} times")
+        return lambda found: bool(found) and waiting.restarted(found[0], restarts), f"restarted {often}, running again"
     if condition == "deleted":
         return lambda found: not found, "deleted"
     if condition == "complete":

@@ -42,14 +42,12 @@ def clear(api: client.ApiClient, name: str) -> None:
         ("replication_controller", core),
         ("service", core),
         ("pod", core),
-        ("event", core),
     ):
-        for item in getattr(owner, f"list_namespaced_{kind}")(name).items:
-            _delete(getattr(owner, f"delete_namespaced_{kind}"), item.metadata.name, name)
+        _delete_all(owner, kind, name)
     deadline = time.monotonic() + CLEAR_TIMEOUT
     for pods in snapshots(core.list_namespaced_pod, name, stop=threading.Event(), deadline=deadline):
         if not pods:
-            return
+            return _delete_all(core, "event", name)
     raise LabError(f"{', '.join(sorted(pods))} of an earlier run are still in {name}. Next: run `kubelab doctor`.")
 
 
@@ -63,6 +61,11 @@ def remove(core: client.CoreV1Api, name: str) -> None:
         timeout=CLEAR_TIMEOUT,
         field_selector=f"metadata.name={name}",
     )
+
+
+def _delete_all(owner: client.CoreV1Api | client.AppsV1Api, kind: str, namespace: str) -> None:
+    for item in getattr(owner, f"list_namespaced_{kind}")(namespace).items:
+        _delete(getattr(owner, f"delete_namespaced_{kind}"), item.metadata.name, namespace)
 
 
 def _delete(delete: Callable[..., Any], name: str, namespace: str) -> None:
