@@ -161,10 +161,13 @@ class NodeLifecycleController(Controller):
                 await self._set_eviction_taint(node, {wanted})
 
     async def _set_eviction_taint(self, node: Object, wanted: set[str]) -> None:
+        """Once more on a fresh node where another writer, our own NoSchedule taint as a rule, came first."""
+        ours = {NOT_READY, UNREACHABLE}
         try:
-            await self._set_taints(node, wanted, "NoExecute", {NOT_READY, UNREACHABLE})
+            await self._set_taints(node, wanted, "NoExecute", ours)
         except Conflict:
-            return  # it moved: the next round sees it
+            fresh = await self.client.get(NODES, node["metadata"]["name"])
+            await self._set_taints(fresh, wanted, "NoExecute", ours)
 
     def _is_evicting(self, node: Object) -> bool:
         taints = node["spec"].get("taints") or ()
