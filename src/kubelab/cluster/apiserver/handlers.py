@@ -6,6 +6,7 @@ Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/{get,create,update
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
@@ -20,7 +21,8 @@ from kubelab.cluster.apiserver.watching import Watch
 
 Object = dict[str, Any]
 JSON = "application/json"
-WARNINGS = "kubelab.warnings"  # request key: texts for the answer's Warning headers
+# The texts for the Warning headers of the answer to the request that is being handled.
+warnings_of_request: ContextVar[list[str]] = ContextVar("warnings_of_request")
 ADMISSION_TRIES, ADMISSION_WAIT = 30, 0.05  # seconds
 
 
@@ -92,7 +94,7 @@ class Handlers:
     def _options(self, request: web.Request) -> Options:
         """What the query says; the warnings are shared with the answer, whether it is a success or an error."""
         options = query.write_options(request.query)
-        request[WARNINGS] = options.warnings
+        options.warnings = warnings_of_request.get()
         return options
 
     async def _create(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:

@@ -18,7 +18,7 @@ from kubelab.cluster.apiserver import discovery, errors, openapi, requestinfo
 from kubelab.cluster.apiserver.authentication import TokenFile
 from kubelab.cluster.apiserver.config import Config
 from kubelab.cluster.apiserver.connect import Connector
-from kubelab.cluster.apiserver.handlers import WARNINGS, Handlers
+from kubelab.cluster.apiserver.handlers import Handlers, warnings_of_request
 from kubelab.cluster.apiserver.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -70,9 +70,11 @@ class APIServer:
             await self._runner.cleanup()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        warnings: list[str] = []
+        warnings_of_request.set(warnings)
         response = await self._answer(request)
         if not response.prepared:
-            for text in dict.fromkeys(request.get(WARNINGS, ())):
+            for text in dict.fromkeys(warnings):
                 response.headers.add("Warning", f'299 - "{_quoted(text)}"')
         return response
 
