@@ -26,7 +26,7 @@ def build(client: docker.DockerClient, dockerfile: str, files: dict | None = Non
 
 
 def _tar(file) -> tarfile.TarFile:
-    return tarfile.open(fileobj=file)  # noqa: SIM115 (in memory)
+    return tarfile.open(fileobj=file)
 
 
 def saved(client: docker.DockerClient, name: str) -> tuple[dict, list[list[tuple]]]:
