@@ -1,0 +1,130 @@
+"""Services from where their clients are: cluster IPs in pods, node ports on the host."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from engines.cluster.lab import eventually
+from kubelab.cluster.resources import PODS, SERVICES
+
+from .conftest import Bench, python, shell
+
+WHO = """
+import http.server, os
+class Who(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(os.environ["HOSTNAME"].encode())
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200); self.end_headers(); self.wfile.write(body)
+http.server.ThreadingHTTPServer((os.environ["IP"], 8000), Who).serve_forever()
+"""
+IP = [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]
+
+
+async def serve(bench: Bench, *names: str, kind: str = "NodePort", **spec: Any) -> dict[str, Any]:
+    """Ready pods that say their name, behind a service."""
+    for name in names:
+        probe = {"tcpSocket": {"port": 8000}, "periodSeconds": 1}
+        await bench.create(name, python(WHO, env=IP, readinessProbe=probe))
+        label = {"metadata": {"labels": {"behind": "who"}}}
+        await bench.client.patch(PODS, name, label, bench.namespace, type="merge")
+    await asyncio.gather(*(bench.ready(name) for name in names))
+    metadata = {"name": "who", "namespace": bench.namespace}
+    spec = {"type": kind, "selector": {"behind": "who"}, "ports": [{"port": 8080, "targetPort": 8000}], **spec}
+    return await bench.client.create(
+        SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    )
+
+
+def host_addresses(bench: Bench) -> list[str]:
+    """Where each node serves its node ports on the host."""
+    return [json.loads(path.read_text())["hostAddress"] for path in sorted(bench.home.config.glob("node-*.json"))]
+
+
+async def ask(host: str, port: int, body: bytes = b"") -> bytes:
+    """The answer's body; b"" where the connection was refused."""
+    try:
+        reader, writer = await asyncio.open_connection(host, port)
+    except ConnectionRefusedError:
+        return b""
+    method = "POST" if body else "GET"
+    writer.write(f"{method} / HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    answer = await reader.read()
+    writer.close()
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+async def test_a_node_port_leads_to_all_pods_from_every_node(bench: Bench) -> None:
+    service = await serve(bench, "a", "b")
+    port = service["spec"]["ports"][0]["nodePort"]
+    for host in host_addresses(bench):
+        seen: set[bytes] = set()
+
+        async def both(host: str = host, seen: set[bytes] = seen) -> bool:
+            seen.add(await ask(host, port))
+            return {b"a", b"b"} <= seen
+
+        await eventually(both, f"answers of both pods at {host}:{port}", 20)
+
+
+async def test_a_cluster_ip_is_reached_from_a_pod(bench: Bench) -> None:
+    service = await serve(bench, "a", kind="ClusterIP")
+    url = f"http://{service['spec']['clusterIP']}:8080/"
+    code = f"import urllib.request as r; print(r.urlopen({url!r}).read().decode())"
+    again = f"import time\nwhile True:\n  try:\n    exec({code!r}); break\n  except OSError: time.sleep(.1)"
+    await bench.create("client", python(again), restartPolicy="Never")
+    assert await bench.output("client") == "a\n"
+
+
+async def test_without_endpoints_connections_are_refused(bench: Bench) -> None:
+    service = await serve(bench, "a")
+    host, port = host_addresses(bench)[0], service["spec"]["ports"][0]["nodePort"]
+
+    async def answers() -> bool:
+        return await ask(host, port) == b"a"
+
+    await eventually(answers, "an answer", 20)
+    await bench.delete("a", grace_period_seconds=0)
+
+    async def refused() -> bool:
+        return await ask(host, port) == b""
+
+    await eventually(refused, "a refusal", 20)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(host, port)
+
+
+async def test_large_bodies_pass_whole(bench: Bench) -> None:
+    service = await serve(bench, "a")
+    host, port = host_addresses(bench)[0], service["spec"]["ports"][0]["nodePort"]
+
+    async def answers() -> bool:
+        return await ask(host, port) == b"a"
+
+    await eventually(answers, "an answer", 20)
+    body = bytes(range(256)) * 40_000  # 10 MB
+    assert await ask(host, port, body) == body
+
+
+async def test_a_client_stays_with_its_endpoint(bench: Bench) -> None:
+    service = await serve(bench, "a", "b", sessionAffinity="ClientIP")
+    host, port = host_addresses(bench)[0], service["spec"]["ports"][0]["nodePort"]
+
+    async def answers() -> bytes:
+        return await ask(host, port)
+
+    first = await eventually(answers, "an answer", 20)
+    assert {await ask(host, port) for _ in range(10)} <= {first}
+
+
+async def test_a_port_that_is_not_tcp_is_told(bench: Bench) -> None:
+    await bench.create("a", shell("sleep 100"))
+    metadata = {"name": "udp", "namespace": bench.namespace}
+    spec = {"selector": {"app": "a"}, "ports": [{"port": 53, "protocol": "UDP"}]}
+    await bench.client.create(SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    assert "forwards TCP only" in await bench.event("udp", "UnsupportedProtocol")
