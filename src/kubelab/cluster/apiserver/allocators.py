@@ -33,7 +33,7 @@ class AddressPool:
         offset = self._offset(address)
         if not 0 < offset < self.network.num_addresses - 1:
             raise PoolError(
-                f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {self.network}"
+                f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range of valid IPs is {self.network}"
             )
         if offset in self._taken:
             raise PoolError(f"failed to allocate IP {address}: provided IP is already allocated")

@@ -52,6 +52,8 @@ def _show(value: Any) -> str:
     """The value as Go shows it in these messages: strings quoted, numbers bare, the rest as JSON."""
     if isinstance(value, GoValue):
         return str(value)
+    if isinstance(value, list):
+        return f"[]string{{{', '.join(map(_show, value))}}}"
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else orjson.dumps(value).decode()
