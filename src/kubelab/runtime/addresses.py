@@ -32,6 +32,32 @@ class Addresses(NamedTuple):
 OWN_NETWORK = Addresses()
 
 
+class SharedSocket(socket.socket):
+    """A socket of the host's network that takes addresses as those of a pod's or machine's. IPv4 only."""
+
+    addresses = OWN_NETWORK
+
+    def bind(self, address: tuple[str, int]) -> None:
+        super().bind(self.addresses.translate(*address))
+
+    def connect(self, address: tuple[str, int]) -> None:
+        super().connect(self.addresses.translate(*address))
+
+    def connect_ex(self, address: tuple[str, int]) -> int:
+        return super().connect_ex(self.addresses.translate(*address))
+
+
+def make_socket(family: int, kind: int, descriptor: int, addresses: Addresses) -> socket.socket:
+    """The socket of a descriptor, non-blocking, on which addresses mean what they mean in its network."""
+    if family != socket.AF_INET or addresses == OWN_NETWORK:
+        made = socket.socket(family, kind, fileno=descriptor)
+    else:
+        made = SharedSocket(family, kind, fileno=descriptor)
+        made.addresses = addresses
+    made.setblocking(False)
+    return made
+
+
 def needed_shift(address: str) -> int:
     """0 where this user may bind reserved ports of `address`, found by trying."""
     with socket.socket() as trial:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kubelab.runtime import wire
-from kubelab.runtime.addresses import Addresses
+from kubelab.runtime.addresses import Addresses, make_socket
 from kubelab.runtime.api import (
     ContainerConfig,
     ContainerEvent,
@@ -36,11 +36,10 @@ class RuntimeClient:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._level, self._shift = "", 0
+        self._level = ""
 
     async def __aenter__(self) -> RuntimeClient:
-        version = await self.version()
-        self._level, self._shift = version["level"], version["port_shift"]
+        self._level = (await self.version())["level"]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -170,26 +169,17 @@ class RuntimeClient:
 
     # -- the network
 
-    def port(self, number: int) -> int:
-        """The port to use for `number` on sockets of `open_socket`; `dial` and `listen` know it themselves."""
-        return Addresses(shift=self._shift).translate("", number)[1]
-
     async def open_socket(
         self,
         where: str,
         family: int = socket.AF_INET,
         type: int = socket.SOCK_STREAM,
     ) -> socket.socket:
-        """A new, non-blocking socket that lives in a machine's (by name) or sandbox's (by ID) network. At the
-        level process addresses differ there (`kubelab.runtime.addresses`); `dial` and `listen` translate them."""
-        return (await self._socket(where, family, type))[0]
-
-    async def _socket(self, where: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
-        call = self._call_with_descriptors("open_socket", where=where, family=int(family), type=int(kind))
-        found, (descriptor,) = await call
-        made = socket.socket(family, kind, fileno=descriptor)
-        made.setblocking(False)
-        return made, Addresses(**found)
+        """A new, non-blocking socket that lives in a machine's (by name) or sandbox's (by ID) network. At the level
+        process, where all share the host's, its bind and connect translate (`kubelab.runtime.addresses`)."""
+        call = self._call_with_descriptors("open_socket", where=where, family=int(family), type=int(type))
+        addresses, (descriptor,) = await call
+        return make_socket(family, type, descriptor, Addresses(**addresses))
 
     async def dial(
         self,
@@ -199,10 +189,11 @@ class RuntimeClient:
         timeout: float,  # noqa: ASYNC109 (reads like asyncio.open_connection's other arguments)
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect from inside a network. Raises OSError as connect(2) does, TimeoutError after `timeout` seconds."""
-        made, addresses = await self._socket(where, socket.AF_INET, socket.SOCK_STREAM)
+        made = await self.open_socket(where)
         try:
             async with asyncio.timeout(timeout):
-                await asyncio.get_running_loop().sock_connect(made, addresses.translate(host, port))
+                address = ("127.0.0.1" if host == "localhost" else host, port)  # nothing to look up
+                await asyncio.get_running_loop().sock_connect(made, address)
             return await asyncio.open_connection(sock=made)
         except BaseException:
             made.close()
@@ -210,10 +201,10 @@ class RuntimeClient:
 
     async def listen(self, where: str, host: str, port: int) -> socket.socket:
         """A bound, listening socket inside a network. Raises OSError as bind(2) does."""
-        made, addresses = await self._socket(where, socket.AF_INET, socket.SOCK_STREAM)
+        made = await self.open_socket(where)
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind(addresses.translate(host, port))
+            made.bind((host, port))
             made.listen(128)
         except BaseException:
             made.close()

@@ -19,7 +19,6 @@ Stdio = tuple[int | None, int | None, int | None]  # descriptors of stdin, stdou
 class Isolation(Protocol):
     level: Level
     uid_map: str  # "inside outside count" where there is a user namespace, else ""
-    port_shift: int  # added to ports below 1024, see addresses.py
 
     def start(self) -> None: ...
     def limits(self) -> dict[str, str]:

@@ -32,7 +32,6 @@ class Namespaces:
     descriptors hold, so a killed daemon leaves nothing."""
 
     level = Level.NAMESPACES
-    port_shift = 0
 
     def __init__(self, home: Home) -> None:
         self._shm = home.runtime / "shm"  # where each sandbox mounts its /dev/shm, in its own mount namespace

@@ -35,11 +35,11 @@ class Plain:
     def __init__(self, home: Home) -> None:
         self._folder = home.runtime
         self._machines: dict[str, tuple[MachineConfig, AddressPool]] = {}
-        self.port_shift = 0
+        self._shift = 0
 
     def start(self) -> None:
         syscalls.become_subreaper()
-        self.port_shift = needed_shift("127.0.0.1")
+        self._shift = needed_shift("127.0.0.1")
 
     def limits(self) -> dict[str, str]:
         return {
@@ -77,7 +77,7 @@ class Plain:
 
     def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         address = self._machines[machine][0].address.partition("/")[0]
-        return socket.socket(family, kind), Addresses(address, address, self.port_shift)
+        return socket.socket(family, kind), Addresses(address, address, self._shift)
 
     # -- sandboxes
 
@@ -95,7 +95,7 @@ class Plain:
         """There was nothing held; its containers are killed already."""
 
     def sandbox_socket(self, sandbox: Sandbox, family: int, kind: int) -> tuple[socket.socket, Addresses]:
-        return socket.socket(family, kind), Addresses(sandbox.ip, sandbox.ip, self.port_shift)
+        return socket.socket(family, kind), Addresses(sandbox.ip, sandbox.ip, self._shift)
 
     # -- containers
 
@@ -137,7 +137,7 @@ class Plain:
 
     def _execute(self, program: Process, folder: Path, sandbox: Sandbox) -> NoReturn:
         root = folder / "merged"
-        env = _environment(program, folder, sandbox) | {"KUBELAB_PORT_SHIFT": str(self.port_shift)}
+        env = _environment(program, folder, sandbox) | {"KUBELAB_PORT_SHIFT": str(self._shift)}
         process.enter_working_dir(f"{root}/{program.working_dir.lstrip('/')}")
         process.reset_signals()
         first, *arguments = program.argv

@@ -35,7 +35,6 @@ class RuntimeService:
             "tried": self._tried,
             "uid_map": self._isolation.uid_map,
             "limits": self._isolation.limits(),
-            "port_shift": self._isolation.port_shift,
             "pid": os.getpid(),
         }
 

@@ -26,7 +26,7 @@ from kubelab.runtime.client import RuntimeClient
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
-LOOPBACK = "127."
+LOOPBACK = "127.0.0.1"  # at the level process pods have loopback addresses too, but never this one
 
 
 class ServiceProxy:
@@ -126,7 +126,7 @@ class ServiceProxy:
 
     async def _socket_to(self, endpoint: Address) -> socket.socket:
         """A socket that reaches the endpoint: from inside the machine, or on the host where the API server listens."""
-        if endpoint[0].startswith(LOOPBACK):
+        if endpoint[0] == LOOPBACK:
             made = socket.socket()
             made.setblocking(False)
             return made
