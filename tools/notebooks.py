@@ -2,11 +2,11 @@
 
     python tools/notebooks.py [--check] [--fresh] [NOTEBOOK …]
 
-The engines are its own, in a state folder that goes away with it. A second run leaves `git diff` empty: execution counts,
-timings and widget models are dropped, and the regexes of tests/notebooks/sanitize.cfg, the same that nbval compares with,
-replace ages, names, addresses and the like. A cell tagged `nbval-ignore-output` shows what no regex can settle (a plot of
-measurements): its saved output is kept as long as its source is the same; `--fresh` replaces it. `--check` saves nothing,
-and fails where something would change.
+The engines are its own, in a state folder that goes away with it. A second run leaves `git diff` empty: execution
+counts, timings and widget models are dropped, and the regexes of tests/notebooks/sanitize.cfg, the same that nbval
+compares with, replace ages, names, addresses and the like. A cell tagged `nbval-ignore-output` shows what no regex can
+settle (a plot of measurements): its saved output is kept as long as its source is the same; `--fresh` replaces it.
+`--check` saves nothing, and fails where something would change.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +34,7 @@ SANITIZE = ROOT / "tests" / "notebooks" / "sanitize.cfg"
 IGNORED = "nbval-ignore-output"
 CELL_TIMEOUT = 120  # seconds
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 Rules = list[tuple[re.Pattern[str], str]]
@@ -44,12 +46,19 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="save nothing; fail where something would change")
     parser.add_argument("--fresh", action="store_true", help=f"replace the outputs of cells tagged {IGNORED}, too")
     arguments = parser.parse_args()
+    stale, failed = [], []
     with engines():
-        stale = [path for path in arguments.notebooks or sorted(NOTEBOOKS.glob("*.ipynb")) if refresh(path, arguments)]
+        for path in arguments.notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
+            try:
+                stale += [path.name] if refresh(path, arguments) else []
+            except CellExecutionError as error:
+                print(f"{path.name}: {COLOUR.sub('', str(error))}", file=sys.stderr)
+                failed.append(path.name)
+    if failed:
+        print(f"failed: {', '.join(failed)}; left as they were.", file=sys.stderr)
     if arguments.check and stale:
-        print(f"stale: {', '.join(path.name for path in stale)}. Next: `make notebooks`.", file=sys.stderr)
-        return 1
-    return 0
+        print(f"stale: {', '.join(stale)}. Next: `make notebooks`.", file=sys.stderr)
+    return 1 if failed or (arguments.check and stale) else 0
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,7 @@ class Supervisor:
     async def start(self) -> None:
         """Start everything. StartError, with all stopped again, where something does not come up."""
         image = asyncio.create_task(self._base_image())
+        failed: StartError | None = None
         try:
             for kept in self.kept.values():
                 await kept.child.spawn()
@@ -64,9 +66,11 @@ class Supervisor:
                 if not (self.home.images / "base.json").exists():
                     group.create_task(_finish(image))
         except* StartError as errors:
+            failed = next(_leaves(errors))
+        if failed:
             image.cancel()
             await self.stop()
-            raise errors.exceptions[0] from None
+            raise failed
         for kept in self.kept.values():
             kept.task = asyncio.create_task(self._keep(kept))
 
@@ -232,6 +236,14 @@ class Supervisor:
         if name in (RUNTIME, CONTROL_PLANE, ENGINE) or name not in self.kept:
             raise Refused(f"no node {name!r}; there are: {', '.join(files.NODES)}")
         return self.kept[name]
+
+
+def _leaves(group: BaseExceptionGroup[StartError]) -> Iterator[StartError]:
+    for each in group.exceptions:
+        if isinstance(each, StartError):
+            yield each
+        else:
+            yield from _leaves(each)
 
 
 async def _finish(task: asyncio.Task[None]) -> None:
