@@ -27,7 +27,7 @@ from kubelab.runtime.client import ExecSession
 from kubelab.runtime.descriptors import chunks, write
 
 DRAIN_SECONDS = 2.0  # how long output may still come once the command has ended
-_HONOURED = "AttachStdin AttachStdout AttachStderr Cmd Env WorkingDir User Tty DetachKeys ConsoleSize"
+_HONOURED = "Detach AttachStdin AttachStdout AttachStderr Cmd Env WorkingDir User Tty DetachKeys ConsoleSize"
 HONOURED = frozenset(_HONOURED.split())
 
 

@@ -21,14 +21,15 @@ class UnsafeArchive(ValueError):
     """The archive asks for something that is not done; the message names the entry and what is wrong with it."""
 
 
-def unpack(source: BinaryIO, target: Path, *, chown: bool | None = None) -> int:
+def unpack(source: BinaryIO, target: Path, *, chown: bool | None = None, from_container: bool = False) -> int:
     """Unpack the layer tar `source` (plain, not compressed) into the empty folder `target`.
 
     `chown` gives files the owners that the tar names (default: where we are root; an ordinary user's user namespace has
     one owner only). Returns the size of the layer as `docker history` counts: the bytes of its files and links.
-    Raises UnsafeArchive, or tarfile.TarError where it is no tar.
+    A symbolic link that climbs above the root is refused, unless our own container made it (`from_container`): there it
+    ends at the root. Raises UnsafeArchive, or tarfile.TarError where it is no tar.
     """
-    layer = _Unpacker(target, os.geteuid() == 0 if chown is None else chown)
+    layer = _Unpacker(target, os.geteuid() == 0 if chown is None else chown, from_container)
     with tarfile.open(fileobj=source, mode="r:") as archive:
         for member in archive:
             layer.add(archive, member)
@@ -47,8 +48,9 @@ def entry_path(name: str) -> PurePosixPath:
 
 
 class _Unpacker:
-    def __init__(self, root: Path, chown: bool) -> None:
+    def __init__(self, root: Path, chown: bool, from_container: bool) -> None:
         self.root, self.chown, self.size = root, chown, 0
+        self._any_symlink = from_container
         self._folders: list[tuple[Path, tarfile.TarInfo]] = []
         self._hidden: set[Path] = set()
 
@@ -140,7 +142,7 @@ class _Unpacker:
 
     def _check_symlink(self, path: Path, member: tarfile.TarInfo) -> None:
         """An absolute target means the container's own root; a relative one must not climb above it."""
-        if member.linkname.startswith("/"):
+        if self._any_symlink or member.linkname.startswith("/"):
             return
         depth = len(path.relative_to(self.root).parts) - 1
         for part in PurePosixPath(member.linkname).parts:

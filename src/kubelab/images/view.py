@@ -23,7 +23,7 @@ class MergedView:
 
     def find(self, path: str) -> Path | None:
         """The file on disk that `path` names, following no link in it; None: no such file."""
-        parts = [part for part in PurePosixPath(path).parts if part != "/"]
+        parts = [part for part in path.split("/") if part]
         for layer in self._layers:
             found, hidden = _look(layer, parts)
             if found or hidden:
@@ -47,7 +47,7 @@ class MergedView:
             if folder.is_dir() and not folder.is_symlink():
                 candidates.update(os.listdir(folder))  # noqa: PTH208 (names are wanted)
         shown = (name for name in candidates if not name.startswith(whiteout.PREFIX))
-        return sorted(name for name in shown if self.find(f"{path}/{name}"))
+        return sorted(name for name in shown if self.find(f"{path.rstrip('/')}/{name}"))
 
     def resolve(self, path: str) -> str:
         """`path` with every link followed inside the image, whether or not its end exists. Raises OSError (ELOOP)."""
