@@ -32,9 +32,8 @@ class AddressPool:
         """Raises PoolError where the address cannot be had."""
         offset = self._offset(address)
         if not 0 < offset < self.network.num_addresses - 1:
-            raise PoolError(
-                f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range of valid IPs is {self.network}"
-            )
+            why = f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {self.network}"
+            raise PoolError(f"failed to allocate IP {address}: {why}")
         if offset in self._taken:
             raise PoolError(f"failed to allocate IP {address}: provided IP is already allocated")
 

@@ -2,7 +2,7 @@
 
 The one table behind the `Warning:` headers and COVERAGE.md (`python -m kubelab.cluster.coverage`). A path names a field
 of PodSpec or ServiceSpec; `[]` steps into a list's items. A field below an honoured one is honoured, unless the table
-says otherwise.
+says otherwise. What is said of `containers[]` holds for `initContainers[]` too.
 """
 
 from __future__ import annotations
@@ -10,44 +10,62 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+SECURITY = "of security contexts runAsUser, runAsGroup, runAsNonRoot and readOnlyRootFilesystem are applied"
+POD_SECURITY = (
+    *("appArmorProfile", "fsGroup", "fsGroupChangePolicy", "seLinuxChangePolicy", "seLinuxOptions", "seccompProfile"),
+    *("supplementalGroups", "supplementalGroupsPolicy", "sysctls", "windowsOptions"),
+)
+CONTAINER_SECURITY = (
+    *("allowPrivilegeEscalation", "appArmorProfile", "capabilities", "privileged", "procMount", "seLinuxOptions"),
+    *("seccompProfile", "windowsOptions"),
+)
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+VOLUMES = (
+    *("awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "csi", "ephemeral", "fc", "flexVolume"),
+    *("flocker", "gcePersistentDisk", "gitRepo", "glusterfs", "hostPath", "image", "iscsi", "nfs"),
+    *("persistentVolumeClaim", "photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos"),
+    "vsphereVolume",
+)
 # kind -> path -> why not (the text of the warning after the field's path)
 NOT_HONOURED: dict[str, dict[str, str]] = {
     "pod": {
-        "affinity.nodeAffinity": "the scheduler honours nodeSelector only",
-        "affinity.podAffinity": "the scheduler honours nodeSelector only",
-        "affinity.podAntiAffinity": "the scheduler honours nodeSelector only",
-        "topologySpreadConstraints": "the scheduler spreads pods by its own score only",
-        "automountServiceAccountToken": "no service account tokens are issued",
+        "affinity.podAffinity": "the scheduler honours node affinity only",
+        "affinity.podAntiAffinity": "the scheduler honours node affinity only",
+        "automountServiceAccountToken": "no service account tokens are mounted",
         "dnsConfig": "there is no cluster DNS",
+        "dnsPolicy": "there is no cluster DNS",
         "ephemeralContainers": "ephemeral containers are not started",
-        "hostIPC": "pods have an IPC namespace of their own",
-        "hostNetwork": "pods have a network of their own",
-        "hostPID": "containers have a PID namespace of their own",
+        "hostIPC": "nodes refuse it: pods have an IPC namespace of their own",
+        "hostNetwork": "nodes refuse it: pods have a network of their own",
+        "hostPID": "nodes refuse it: containers have PID namespaces of their own",
         "hostUsers": "there is one user namespace",
-        "imagePullSecrets": "images come from the local store",
-        "os": "the node's operating system is not checked",
-        "overhead": "pod overhead is not counted",
+        "imagePullSecrets": "registries are used without credentials",
+        "os": "the node's operating system is not compared",
         "priorityClassName": "there is no priority and preemption",
-        "readinessGates": "only the kubelet's own conditions count",
         "resourceClaims": "there is no dynamic resource allocation",
-        "resources": "pod-level resources are not enforced",
+        "resources": "resources of the pod as a whole are not enforced",
         "runtimeClassName": "there is one runtime",
-        "schedulingGates": "pods are scheduled at once",
         "setHostnameAsFQDN": "the host name is the pod's short name",
         "subdomain": "there is no cluster DNS",
-        "securityContext": "the pod's security context is not applied",
-        "containers[].securityContext": "the container's security context is not applied",
-        "containers[].volumeDevices": "there are no block devices",
+        "topologySpreadConstraints": "the scheduler spreads pods by its own defaults",
+        **{f"securityContext.{field}": SECURITY for field in POD_SECURITY},
+        **{f"containers[].securityContext.{field}": SECURITY for field in CONTAINER_SECURITY},
+        "containers[].ports[].hostPort": "ports are reached by a service, a node port or port-forward",
+        **{f"containers[].{probe}.grpc": "nodes probe by httpGet, tcpSocket and exec" for probe in PROBES},
         "containers[].resizePolicy": "resources are not resized in place",
-        "containers[].ports[].hostPort": "ports are reached by a service or by port-forward",
+        "containers[].resources.limits.cpu": "the scheduler counts it, nothing enforces it",
+        "containers[].resources.claims": "there is no dynamic resource allocation",
         "containers[].stdinOnce": "stdin stays open",
-        "volumes[].persistentVolumeClaim": "there are no persistent volumes",
-        "volumes[].hostPath": "the node's files are not shared with pods",
-        "volumes[].nfs": "there are no network volumes",
-        "volumes[].projected": "projected volumes are not mounted",
-        "volumes[].csi": "there are no CSI drivers",
-        "volumes[].ephemeral": "there are no persistent volumes",
-        "volumes[].image": "images are not mounted",
+        "containers[].volumeDevices": "there are no block devices",
+        "containers[].volumeMounts[].mountPropagation": "mounts are not propagated",
+        "containers[].volumeMounts[].recursiveReadOnly": "read-only mounts are not recursive",
+        "volumes[].emptyDir.medium": "nodes refuse it: volumes are on the node's disk",
+        "volumes[].emptyDir.sizeLimit": "the size of volumes is not limited",
+        "volumes[].projected.sources[].serviceAccountToken": "no service account tokens are issued",
+        **{
+            f"volumes[].{kind}": "nodes mount emptyDir, configMap, secret, downwardAPI and projected"
+            for kind in VOLUMES
+        },
     },
     "service": {
         "externalIPs": "the service proxy serves cluster IPs and node ports only",
@@ -60,14 +78,15 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
     },
 }
 # Values that ask for nothing, so that nothing is missed when they are not honoured.
-_NEUTRAL: tuple[Any, ...] = (None, "", False, [], {})
+_NEUTRAL: tuple[Any, ...] = (None, "", False, [], {}, "ClusterFirst", "Default")
 
 
 def warnings(kind: str, spec: dict[str, Any], path: str) -> list[str]:
     """One warning for each field of `spec` that is set and not honoured; `path` is where the spec stands."""
     found = []
     for field, reason in NOT_HONOURED[kind].items():
-        for where, value in _values(spec, field.split("."), path):
+        init = field.replace("containers[]", "initContainers[]", 1) if field.startswith("containers[]") else ""
+        for where, value in (found_at for name in (field, init) for found_at in _values(spec, name.split("."), path)):
             if value not in _NEUTRAL:
                 found.append(f"{where}: not honoured by this cluster: {reason}")
     return found

@@ -47,7 +47,7 @@ def decode(body: bytes) -> Object:
         envelope = dict(fields(body[len(MAGIC) :]))
         meta = {number: value.decode() for number, value in fields(envelope.get(1, b""))}
         version, kind = meta.get(1, ""), meta.get(2, "")
-        message = _message_of(version, kind)
+        message = message_of(version, kind)
         struct = types().of_kind("v1" if kind == "DeleteOptions" else version, kind)
         return {"apiVersion": version, "kind": kind, **_message(envelope.get(2, b""), message, struct)}
     except (IndexError, KeyError, UnicodeDecodeError, AttributeError, TypeError) as error:
@@ -91,7 +91,8 @@ def _messages() -> dict[str, dict[str, list[Any]]]:
     return orjson.loads(gzip.decompress(resources.files(__package__).joinpath(FILE).read_bytes()))
 
 
-def _message_of(api_version: str, kind: str) -> str:
+def message_of(api_version: str, kind: str) -> str:
+    """The full name of a kind's message: `k8s.io.api.core.v1.Pod`."""
     if kind == "DeleteOptions":
         return API_MACHINERY + "apis.meta.v1.DeleteOptions"
     group, _, version = api_version.rpartition("/")

@@ -189,8 +189,8 @@ def test_deployments(registry: Registry):
         (
             "spec.clusterIP",
             "10.96.0.1",
-            'spec.clusterIPs: Invalid value: []string{"10.96.0.1"}: failed to allocate IP 10.96.0.1: provided IP is already'
-            " allocated",
+            'spec.clusterIPs: Invalid value: []string{"10.96.0.1"}: failed to allocate IP 10.96.0.1: provided IP is'
+            " already allocated",
         ),
     ],
 )
