@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 PER_SECOND = 8.0  # requests to each feature
+LATEST = 1.5  # seconds at the end of the load that decide whether a feature is back
 TIMEOUT = 1.0  # seconds after which a request counts as lost
 
 
@@ -106,9 +107,11 @@ class Load:
         return lost[-1].at + lost[-1].seconds - lost[0].at if lost else 0.0
 
     def verdicts(self) -> dict[str, str]:
-        """For each feature, in words that are the same in every run: "all answered", "some lost", "all lost"."""
-        words = {}
-        for feature, samples in self.samples.items():
-            lost = self.lost(feature)
-            words[feature] = "all answered" if not lost else "all lost" if lost == len(samples) else "some lost"
-        return words
+        """For each feature, in words that are the same in every run: what became of its requests."""
+        return {feature: self._verdict(samples) for feature, samples in self.samples.items()}
+
+    def _verdict(self, samples: list[Sample]) -> str:
+        if all(sample.answered for sample in samples):
+            return "all answered"
+        latest = [sample.answered for sample in samples if sample.at >= samples[-1].at - LATEST]
+        return "lost for a while" if any(latest) else "lost to the end"

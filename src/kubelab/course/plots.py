@@ -22,7 +22,7 @@ class Plot(go.FigureWidget):
     """A figure which, where it cannot be drawn, says what it shows in the same words in every run."""
 
     def __repr__(self) -> str:
-        return f"Plot: {self.layout.title.text}. Run the cell to see it; the table says the same in words."
+        return f"Plot: {self.layout.title.text}. Run the cell to see it."
 
     def _repr_mimebundle_(self, *arguments: Any, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(*arguments, **options)

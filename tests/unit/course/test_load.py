@@ -41,21 +41,26 @@ def test_a_server_that_is_away_loses_every_request(cluster: ClusterDouble):
     cluster.stop()
     with Load(lab, {"browse": Request("service/shop:http", "/catalog")}) as load:
         load.keep_on(0.3)
-    assert load.verdicts() == {"browse": "all lost"} and load.lost("browse") == len(load.samples["browse"]) > 0
+    assert load.verdicts() == {"browse": "lost to the end"} and load.lost("browse") == len(load.samples["browse"]) > 0
 
 
 def test_verdicts_rates_and_outages():
-    load = finished(a=[True, True], b=[True, False, False, True], c=[False])
-    assert load.verdicts() == {"a": "all answered", "b": "some lost", "c": "all lost"}
+    load = finished(a=[True, True], b=[True, False, False, True], c=[False], d=[True, True, False, False])
+    assert load.verdicts() == {
+        "a": "all answered",
+        "b": "lost for a while",
+        "c": "lost to the end",
+        "d": "lost to the end",
+    }
     assert (load.rate("b"), load.lost("b"), load.outage("a"), load.outage("b")) == (0.5, 2, 0.0, 1.5)
 
 
 def test_the_comparison_is_in_words_and_the_plots_say_what_they_are():
     loads = {"monolith": finished(browse=[True, False]), "microservices": finished(browse=[True, True])}
-    assert plots.compare(loads).rows == [["browse", "some lost", "all answered"]]
+    assert plots.compare(loads).rows == [["browse", "lost for a while", "all answered"]]
     for plot in (plots.timeline(loads, "A crash"), plots.bars({"monolith": {"browse": 1.0}}, "A crash", "seconds")):
         text = plot._repr_mimebundle_()["text/plain"]
-        assert text == "Plot: A crash. Run the cell to see it; the table says the same in words."
+        assert text == "Plot: A crash. Run the cell to see it."
 
 
 def test_shared_namespaces_are_those_with_the_same_number():
