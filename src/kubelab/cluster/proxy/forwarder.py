@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from kubelab.clock import Clock
 from kubelab.cluster.proxy.rules import Address, Backend
+from kubelab.runtime.api import RuntimeServiceError
 
 log = logging.getLogger(__name__)
 
@@ -22,51 +23,68 @@ OpenSocket = Callable[[Address], Awaitable[socket.socket]]  # a new socket that 
 
 
 class Pipe(asyncio.Protocol):
-    """One side of a forwarded connection; `peer` is the other."""
+    """One side of a forwarded connection. What comes before it is joined to the other side is held."""
 
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
-        self.peer: Pipe | None = None
+    def __init__(self, on_connect: Callable[[Pipe], None] | None = None) -> None:
+        self._on_connect = on_connect
+        self._transport: asyncio.Transport | None = None
+        self._peer: Pipe | None = None
+        self._held = b""
+        self._ended = False  # this side sends no more
+        self.lost = False
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        assert self._transport is not None, "asked before connection_made"
+        return self._transport
+
+    def join(self, peer: Pipe) -> None:
+        """Pass everything on to `peer`, beginning with what is held. Each side joins the other."""
+        self._peer = peer
+        if self.lost:
+            peer.transport.abort()
+            return
+        if self._held:
+            peer.transport.write(self._held)
+            self._held = b""
+        if self._ended:
+            peer.transport.write_eof()
+        self.transport.resume_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self._transport = transport
+        if self._on_connect is not None:
+            self._on_connect(self)
 
     def data_received(self, data: bytes) -> None:
-        if self.peer is not None and self.peer.transport is not None:
-            self.peer.transport.write(data)
+        if self._peer is not None:
+            self._peer.transport.write(data)
+        else:
+            self._held += data
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """Pass the half-close on, and keep this side open for the answer."""
-        transport = self.peer.transport if self.peer is not None else None
-        if transport is not None and transport.can_write_eof() and not transport.is_closing():
-            transport.write_eof()
-        return True
+        """Pass the half-close on and keep this side open for the answer, until that has ended too."""
+        self._ended = True
+        if self._peer is None:
+            return True
+        if not self._peer.transport.is_closing():
+            self._peer.transport.write_eof()
+        return not self._peer._ended
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.peer is not None and self.peer.transport is not None:
-            self.peer.transport.close() if exc is None else self.peer.transport.abort()
+        self.lost = True
+        if self._peer is not None:
+            self._peer.transport.close() if exc is None else self._peer.transport.abort()
 
     def pause_writing(self) -> None:
-        if self.peer is not None and self.peer.transport is not None:
-            self.peer.transport.pause_reading()
+        if self._peer is not None:
+            self._peer.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self.peer is not None and self.peer.transport is not None:
-            self.peer.transport.resume_reading()
-
-
-class _Inbound(Pipe):
-    """The client's side: it is not read from before there is an endpoint to write to."""
-
-    def __init__(self, forwarder: Forwarder) -> None:
-        super().__init__()
-        self._forwarder = forwarder
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        transport.pause_reading()  # type: ignore[attr-defined]
-        self._forwarder.connect(self)
+        if self._peer is not None:
+            self._peer.transport.resume_reading()
 
 
 class Forwarder:
@@ -81,35 +99,28 @@ class Forwarder:
 
     async def start(self, bound: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Inbound(self), sock=bound)
+        self._server = await loop.create_server(lambda: Pipe(self._connected), sock=bound)
 
     def close(self) -> None:
         """Take no more connections; those that are open stay, as upstream's do."""
         if self._server is not None:
             self._server.close()
 
-    def connect(self, inbound: Pipe) -> None:
+    def _connected(self, inbound: Pipe) -> None:
         task = asyncio.ensure_future(self._connect(inbound))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, inbound: Pipe) -> None:
-        assert inbound.transport is not None
-        peer = inbound.transport.get_extra_info("peername")
+        client = inbound.transport.get_extra_info("peername")
         try:
-            address = self.choose(peer[0] if peer else "")
-            outbound = await self._dial(address)
-        except (OSError, LookupError) as error:
+            outbound = await self._dial(self.choose(client[0] if client else ""))
+        except (OSError, LookupError, RuntimeServiceError) as error:
             log.debug("%s: %s", self.backend.service, error)
             inbound.transport.abort()
             return
-        assert outbound.transport is not None
-        inbound.peer, outbound.peer = outbound, inbound
-        if inbound.transport.is_closing():
-            outbound.transport.abort()
-        else:
-            inbound.transport.resume_reading()
-            outbound.transport.resume_reading()
+        inbound.join(outbound)
+        outbound.join(inbound)
 
     async def _dial(self, address: Address) -> Pipe:
         loop, made = asyncio.get_running_loop(), await self._open_socket(address)
@@ -117,12 +128,10 @@ class Forwarder:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await loop.sock_connect(made, address)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport, pipe = await loop.create_connection(Pipe, sock=made)
+            return (await loop.create_connection(Pipe, sock=made))[1]
         except BaseException:
             made.close()
             raise
-        transport.pause_reading()
-        return pipe
 
     def choose(self, client_ip: str) -> Address:
         """One of the endpoints at random, or the one that the client has had within the affinity's time."""
