@@ -28,7 +28,7 @@ from kubelab.runtime.descriptors import chunks, write
 
 DRAIN_SECONDS = 2.0  # how long output may still come once the command has ended
 _HONOURED = "Detach AttachStdin AttachStdout AttachStderr Cmd Env WorkingDir User Tty DetachKeys ConsoleSize"
-HONOURED = frozenset(_HONOURED.split())
+HONOURED = frozenset([*_HONOURED.split(), "Container"])  # the SDK names the container again, which is in the path
 
 
 @dataclass
