@@ -12,6 +12,7 @@ from engines.cluster.lab import eventually
 
 from .conftest import Bench, python, shell
 
+STUBBORN = "import signal,time\nsignal.signal(15, signal.SIG_IGN)\nprint('up')\nwhile True: time.sleep(60)"
 SERVE = "import http.server; http.server.test(http.server.SimpleHTTPRequestHandler, port=8000)"
 
 
@@ -61,8 +62,9 @@ async def _written(bench: Bench, pod: dict, text: str) -> bool:
 
 
 async def test_sigkill_after_the_grace_period(bench: Bench) -> None:
-    await bench.create("p", python("import signal,time\nsignal.signal(15, signal.SIG_IGN)\nwhile True: time.sleep(60)"))
-    await bench.ready("p")
+    await bench.create("p", python(STUBBORN))
+    pod = await bench.ready("p")
+    await eventually(lambda: _written(bench, pod, "up\n"), "the handler is there")
     began = time.monotonic()
     await bench.delete("p", grace_period_seconds=2)
     await bench.gone("p")
