@@ -1,4 +1,4 @@
-"""The course's own images: built from apps/ through the Docker Engine where they are not there yet."""
+"""What the course has in the Docker Engine: its images, built from apps/ where absent, and a chapter's containers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from .errors import LabError, engines_do_not_answer
 
 LABELS = {"app.kubernetes.io/part-of": "kubelab"}
+CHAPTER = "kubelab.dev/chapter"
 APPS = {"kubelab/shop:1": "shop", "kubelab/faulty:1": "faulty"}  # tag -> build context below apps/
 
 
@@ -33,6 +34,17 @@ def ensure(engine: docker.DockerClient, apps: Path) -> list[str]:
             _build(engine, apps / context, tag)
             built.append(tag)
     return built
+
+
+def labels(chapter: str) -> dict[str, str]:
+    """What every container that a chapter runs is marked with."""
+    return {**LABELS, CHAPTER: chapter}
+
+
+def clear(engine: docker.DockerClient, chapter: str) -> None:
+    """Remove the containers that an earlier run of the chapter left, running or not."""
+    for container in engine.containers.list(all=True, filters={"label": f"{CHAPTER}={chapter}"}):
+        container.remove(force=True)
 
 
 def _build(engine: docker.DockerClient, context: Path, tag: str) -> None:

@@ -66,6 +66,11 @@ class Lab:
         print(f"namespace/{self.namespace} deleted")
 
     @property
+    def labels(self) -> dict[str, str]:
+        """For containers run through `docker`: those that carry them are removed when the chapter is started again."""
+        return images.labels(self.chapter)
+
+    @property
     def manifests(self) -> Path:
         """The chapter's folder below manifests/."""
         return next(iter(sorted((self.root / "manifests").glob(f"{self.chapter}_*"))), self.root / "manifests")

@@ -13,6 +13,7 @@ from .errors import LabError
 from .lab import Lab
 
 NEEDS_IMAGES = ("01", "03", "04")
+RUNS_CONTAINERS = ("02",)
 
 
 def start(chapter: str) -> Lab:
@@ -45,6 +46,8 @@ def _make_ready(lab: Lab) -> None:
         ) from error
     if lab.chapter in NEEDS_IMAGES and lab.engines.embedded:
         images.ensure(lab.docker, lab.root / "apps")
+    if lab.chapter in RUNS_CONTAINERS:
+        images.clear(lab.docker, lab.chapter)
 
 
 def _answers(found: engines.Engines) -> bool:
