@@ -10,6 +10,7 @@ from aiohttp import web
 
 from kubelab.component import Component, main
 from kubelab.engine.app import make_app
+from kubelab.engine.builder import running
 from kubelab.engine.engine import Engine, Settings
 from kubelab.home import Home
 from kubelab.images.store import ImageStore
@@ -21,6 +22,7 @@ async def run(component: Component) -> None:
     async with RuntimeClient(home.runtime_socket) as runtime:
         engine = Engine(home, ImageStore(home.images), runtime, Settings.read(home))
         await engine.start()
+        await running.sweep(engine)
         runner = web.AppRunner(make_app(engine), handler_cancellation=True, access_log=None)
         await runner.setup()
         await web.SockSite(runner, private_socket(home.docker_socket), shutdown_timeout=1).start()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import logging
+import lzma
 import tarfile
 import tempfile
-from collections.abc import Iterator
-from typing import Any
+import zlib
+from typing import IO, Any
 
 from aiohttp import web
 
@@ -16,10 +17,8 @@ from kubelab.engine import query
 from kubelab.engine.answers import encode, json_stream
 from kubelab.engine.builder.builder import Builder, BuildFailed, Options
 from kubelab.engine.builder.context import BuildContext, plain
-from kubelab.engine.builder.copying import CopyError
 from kubelab.engine.builder.dockerfile import Dockerfile, DockerfileError, parse
 from kubelab.engine.builder.running import CommandFailed
-from kubelab.engine.builder.words import WordError
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.engine.image_archives import receive
@@ -28,19 +27,28 @@ from kubelab.images.reference import parse as parse_reference
 from kubelab.images.store import short
 from kubelab.runtime.api import RuntimeServiceError
 
+CLASSIC_ONLY = "this engine has the classic builder only: set DOCKER_BUILDKIT=0"
 NOT_HONOURED = (
     "remote", "pull", "squash", "target", "platform", "cachefrom", "extrahosts", "ulimits", "memory", "memswap",
     "cpushares", "cpusetcpus", "cpusetmems", "cpuperiod", "cpuquota", "cgroupparent", "shmsize", "securityopt",
     "isolation", "outputs",
 )  # fmt: skip
-EXPECTED = (BuildFailed, CommandFailed, CopyError, DockerError, RuntimeServiceError, ValueError, OSError)
+EXPECTED = (BuildFailed, DockerError, RuntimeServiceError, ValueError, OSError)  # all others are our own bugs
+log = logging.getLogger(__name__)
 
 
 def routes(engine: Engine) -> list[web.RouteDef]:
     async def build(request: web.Request) -> web.StreamResponse:
         return await handle(engine, request)
 
-    return [web.route("POST", "/build", build)]
+    async def buildkit(_: web.Request) -> web.StreamResponse:
+        raise DockerError(501, CLASSIC_ONLY)
+
+    return [
+        web.route("POST", "/build", build),
+        web.route("POST", "/session", buildkit),  # what the buildx plug-in asks for
+        web.route("POST", "/grpc", buildkit),
+    ]
 
 
 async def handle(engine: Engine, request: web.Request) -> web.StreamResponse:
@@ -48,29 +56,26 @@ async def handle(engine: Engine, request: web.Request) -> web.StreamResponse:
     options, tags = _options(request), [parse_reference(tag) for tag in request.query.getall("t", []) if tag]
     with tempfile.TemporaryFile(dir=engine.home.engine) as body:
         await receive(request, body)
-        with _open_context(body) as context:
-            dockerfile = _dockerfile(context, request.query.get("dockerfile") or "Dockerfile")
-            response = json_stream()
-            await response.prepare(request)
-            await _stream(
-                Builder(engine, dockerfile, context, options, _sender(request, response)), tags, response, request
-            )
-            return response
+        context = await asyncio.to_thread(_open_context, body)
+        dockerfile = _dockerfile(context, request.query.get("dockerfile") or "Dockerfile")
+        response = json_stream()
+        await response.prepare(request)
+        builder = Builder(engine, dockerfile, context, options, _sender(request, response))
+        await _stream(builder, tags, response, request)
+        return response
 
 
-@contextlib.contextmanager
-def _open_context(body: Any) -> Iterator[BuildContext]:
+def _open_context(body: IO[bytes]) -> BuildContext:
     try:
-        with plain(body) as tar:
-            yield BuildContext(tar)
-    except (tarfile.TarError, EOFError) as error:
+        return BuildContext(plain(body))
+    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise DockerError(400, f"the build context is no tar archive: {error}") from None
 
 
 def _options(request: web.Request) -> Options:
     query.refuse(request, *NOT_HONOURED)
     if request.query.get("version", "1") not in ("", "1"):
-        raise DockerError(501, "this engine has the classic builder only: set DOCKER_BUILDKIT=0")
+        raise DockerError(501, CLASSIC_ONLY)
     network = request.query.get("networkmode", "")
     if network not in ("", "default", "bridge"):
         raise DockerError(501, f"networkmode={network} is not supported by this engine: leave it out")
@@ -128,6 +133,7 @@ async def _stream(builder: Builder, tags: list[Reference], response: web.StreamR
             await send({"stream": f"{image_id}\n", "quiet": True})
     except CommandFailed as error:
         await send({"errorDetail": {"code": error.code, "message": str(error)}, "error": str(error)})
-    except (*EXPECTED, WordError) as error:
-        message = str(error)
-        await send({"errorDetail": {"message": message}, "error": message})
+    except Exception as error:
+        if not isinstance(error, EXPECTED):
+            log.exception("build")
+        await send({"errorDetail": {"message": str(error)}, "error": str(error)})

@@ -52,13 +52,17 @@ class Engine:
 
     async def start(self) -> None:
         """Join the lab's network, and see to the base image meanwhile."""
-        self._base = asyncio.create_task(asyncio.to_thread(ensure_base_image, self.store))
+        self._base = asyncio.create_task(asyncio.to_thread(self._prepare_store))
         await self.runtime.ensure_machine(self.machine)
         await self.containers.start()
 
     async def stop(self) -> None:
         """Let go; the containers run on, and the next engine takes them back."""
         await self.containers.stop()
+
+    def _prepare_store(self) -> None:
+        self.store.sweep()
+        ensure_base_image(self.store)
 
     async def base_image(self) -> None:
         """Wait until kubelab/python is there. Raises DockerError where it could not be made."""

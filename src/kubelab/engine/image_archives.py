@@ -28,8 +28,9 @@ def routes(engine: Engine) -> list[web.RouteDef]:
         return await load(engine, request)
 
     async def create(request: web.Request) -> web.StreamResponse:
-        source = request.query.get("fromImage") or request.query.get("fromSrc", "")
-        tag = request.query.get("tag")
+        source, tag = request.query.get("fromImage", ""), request.query.get("tag")
+        if not source:
+            raise DockerError(501, "docker import is not supported by this engine yet: use docker load, or ADD a tar")
         raise DockerError(
             404,
             f"pull access denied for {source}{f':{tag}' if tag else ''}: this engine pulls from no registry: "

@@ -28,7 +28,7 @@ EVENT_FILTERS = ("event", "type", "label", "container", "image", "network")
 
 def routes(engine: Engine) -> list[web.RouteDef]:
     async def ping(request: web.Request) -> web.Response:
-        headers = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache"}
+        headers = {"Builder-Version": "1", "Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache"}
         return web.Response(text="" if request.method == "HEAD" else "OK", headers=headers)
 
     async def version(_: web.Request) -> web.Response:

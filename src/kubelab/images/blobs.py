@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,6 +51,12 @@ class Blobs:
 
     def read(self, digest: str) -> bytes:
         return self.path(digest).read_bytes()
+
+    def sweep(self, kept: Collection[str], older_than: float) -> None:
+        """Delete every blob that is not `kept` and was written more than `older_than` seconds ago."""
+        for path in self._folder.iterdir():
+            if f"sha256:{path.name}" not in kept and time.time() - path.stat().st_mtime > older_than:
+                path.unlink(missing_ok=True)
 
     def delete(self, digest: str) -> None:
         self.path(digest).unlink(missing_ok=True)

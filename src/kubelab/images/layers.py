@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,6 +86,18 @@ class Layers:
         except OSError:  # another process made the same layer meanwhile
             if not self.has(chain_id):
                 raise
+
+    def stale(self, older_than: float) -> list[str]:
+        """The chain IDs of layers made more than `older_than` seconds ago; half-made ones of that age are removed."""
+        found = []
+        for path in self._folder.iterdir():
+            if time.time() - path.stat().st_mtime <= older_than:
+                continue
+            if path.name.startswith("."):
+                remove_tree(path)
+            else:
+                found.append(f"sha256:{path.name}")
+        return found
 
     def delete(self, chain_id: str) -> None:
         """Forget the layer. Its tar stays until no layer has its diff ID (see ImageStore.delete)."""

@@ -205,6 +205,19 @@ class ImageStore:
             self._blobs.delete(diff_id)
         return [image.id, *gone]
 
+    def sweep(self, older_than: float = 3600.0) -> None:
+        """Remove what writers that were killed have left: half-made files, and layers that no image came to list.
+
+        What is younger than `older_than` seconds may still be at work and stays.
+        """
+        with locked(self._lock):
+            images = self.all()
+            kept = {chain for image in images for chain in image.chain_ids}
+            for chain in self._layers.stale(older_than):
+                if chain not in kept:
+                    self._layers.delete(chain)
+            self._blobs.sweep({each for image in images for each in (image.id, *image.diff_ids)}, older_than)
+
     # -- archives
 
     def save(self, names: Iterable[str], target: BinaryIO) -> None:

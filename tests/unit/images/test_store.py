@@ -97,6 +97,18 @@ def test_image_with_children_stays(store):
         store.delete(parent)
 
 
+def test_sweep_takes_what_killed_writers_left(store):
+    image_id = make_image(store, {"f": "kept"})
+    store.register_layer(io.BytesIO(make_tar({"f": "orphan"})))
+    store.put_blob(io.BytesIO(b"orphan"))
+    (store.folder / "layers" / ".half-made").mkdir()
+    store.sweep()
+    assert len(list((store.folder / "layers").iterdir())) == 3  # too young to judge
+    store.sweep(older_than=-1)
+    assert [len(list((store.folder / name).iterdir())) for name in ("layers", "blobs/sha256")] == [1, 2]
+    assert (store.lower_dirs(image_id)[0] / "f").read_text() == "kept"
+
+
 TAG_MANY = """
 import sys
 from pathlib import Path

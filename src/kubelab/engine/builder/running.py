@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,18 @@ class Run:
     arguments: dict[str, str]  # build arguments, added to the environment
 
 
+LABEL = "kubelab.dev/build"  # on the sandboxes of builds
+
+
+async def sweep(engine: Engine) -> None:
+    """Remove what the builds of an engine that was killed have left in the runtime and on disk."""
+    for sandbox in await engine.runtime.list_pod_sandbox(machine=engine.machine.name):
+        if LABEL in sandbox.config.labels:
+            await engine.runtime.stop_pod_sandbox(sandbox.id)
+            await engine.runtime.remove_pod_sandbox(sandbox.id)
+    await asyncio.to_thread(shutil.rmtree, engine.home.engine / "builds", ignore_errors=True)
+
+
 @contextlib.asynccontextmanager
 async def container(engine: Engine, run: Run) -> AsyncIterator[str]:
     """A container for one RUN, and its ID. Leaves nothing behind."""
@@ -50,7 +63,12 @@ async def container(engine: Engine, run: Run) -> AsyncIterator[str]:
     await engine.runtime.ensure_machine(engine.machine)
     sandbox = await engine.runtime.run_pod_sandbox(
         PodSandboxConfig(
-            name=f"build-{name[:12]}", namespace="docker", uid=name, machine=engine.machine.name, hostname=name[:12]
+            name=f"build-{name[:12]}",
+            namespace="docker",
+            uid=name,
+            machine=engine.machine.name,
+            hostname=name[:12],
+            labels={LABEL: ""},
         )
     )
     try:
