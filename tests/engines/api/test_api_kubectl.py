@@ -124,3 +124,26 @@ def test_version_and_health(cluster: Cluster, namespace: str):
     version = json.loads(run(cluster, namespace, "version", "-o", "json"))
     assert version["serverVersion"]["gitVersion"] == "v1.33.0"
     assert run(cluster, namespace, "get", "--raw", "/readyz") == "ok"
+
+
+def test_server_side_apply_owns_sets_and_gives_up_fields(cluster: Cluster, namespace: str):
+    applied = ("apply", "--server-side", "-f", "-")
+    assert run(cluster, namespace, *applied, stdin=DEPLOYMENT) == "deployment.apps/web serverside-applied\n"
+    before = cluster.apps.read_namespaced_deployment("web", namespace)
+    run(cluster, namespace, *applied, stdin=DEPLOYMENT)
+    again = cluster.apps.read_namespaced_deployment("web", namespace)
+    assert again.metadata.resource_version == before.metadata.resource_version
+    assert [entry.manager for entry in again.metadata.managed_fields] == ["kubectl"]
+
+    without = DEPLOYMENT.replace(", ports: [{containerPort: 8080}]", "")
+    run(cluster, namespace, *applied, stdin=without)
+    container = cluster.apps.read_namespaced_deployment("web", namespace).spec.template.spec.containers[0]
+    assert (container.ports, container.image_pull_policy) == (None, "IfNotPresent")
+
+    other = ("apply", "--server-side", "--field-manager=other", "-f", "-")
+    more = without.replace("replicas: 2", "replicas: 5")
+    refused = cluster.kubectl("-n", namespace, *other, stdin=more)
+    assert refused.returncode == 1
+    assert 'Apply failed with 1 conflict: conflict with "kubectl" using apps/v1: .spec.replicas' in refused.stderr
+    run(cluster, namespace, *other, "--force-conflicts", stdin=more)
+    assert cluster.apps.read_namespaced_deployment("web", namespace).spec.replicas == 5

@@ -207,7 +207,9 @@ def test_unknown_and_duplicate_fields_are_an_error_when_strict(cluster: Cluster,
 
 def test_what_is_set_and_not_honoured_is_warned_about(cluster: Cluster, namespace: str):
     _, warnings, _ = create(cluster, namespace, pod(hostNetwork=True))
-    assert warnings == ['299 - "spec.hostNetwork: not honoured by this cluster: pods have a network of their own"']
+    assert warnings == [
+        '299 - "spec.hostNetwork: not honoured by this cluster: nodes refuse it: pods have a network of their own"'
+    ]
 
 
 def test_nobody_gets_in_without_a_token(cluster: Cluster):

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from kubelab.cluster.apiserver import body, deletion, errors, listing, patch, query, subresources
+from kubelab.cluster.apiserver import apply, body, deletion, errors, listing, patch, query, subresources
 from kubelab.cluster.apiserver.registry import Options, Registry
 from kubelab.cluster.apiserver.render import Renderer, negotiate
 from kubelab.cluster.apiserver.requestinfo import RequestInfo
@@ -86,8 +86,8 @@ class Handlers:
 
     def _renderer(self, request: web.Request, info: RequestInfo) -> Renderer:
         form = negotiate(request.headers.get("Accept", ""))
-        now = self._registry.clock.now().timestamp()
-        return Renderer(info.resource, form, request.query.get("includeObject", ""), now)
+        include = request.query.get("includeObject", "")
+        return Renderer(info.resource, form, include, lambda: self._registry.clock.now().timestamp())
 
     # -- writes
 
@@ -140,13 +140,36 @@ class Handlers:
         data = body.parse(await request.read(), media)
         version, kind = subresources.kind_of(info.resource, info.subresource)
         if media == patch.APPLY_PATCH:
-            raise errors.unsupported_media_type(patch.MEDIA_TYPES[:3])
+            return self._apply(request, info, data, options)
         current = self._registry.get(info.resource, info.name, info.namespace)
         if info.subresource == "scale":
             current = subresources.scale_of(info.resource, current)
         patched = patch.apply(current, data, media, types().of_kind(version, kind))
         mode = request.query.get("fieldValidation", "Warn")
         obj = body.to_object(patched, version, kind, field_validation=mode, warn=options.warnings)
+        return _answer(self._write(info, obj, options))
+
+    def _apply(self, request: web.Request, info: RequestInfo, data: Any, options: Options) -> web.Response:
+        """Server-side apply, to an object or its status; an object that is not there is made."""
+        if info.subresource not in ("", "status"):
+            raise errors.unsupported_media_type(patch.MEDIA_TYPES[:3])
+        if not options.field_manager:
+            raise apply.manager_required()
+        resource = info.resource
+        version, kind = resource.api_version, resource.kind
+        mode = request.query.get("fieldValidation", "Strict")
+        config = body.to_object(data, version, kind, field_validation=mode, warn=options.warnings)
+        record = self._registry.store.get(self._registry.key(resource, info.namespace, info.name))
+        current = record.load() if record is not None else None
+        struct = types().of_kind(version, kind)
+        applied = apply.apply(current, config, struct, options.field_manager, self._registry.now())
+        if applied.conflicts and not query.flag(request.query, "force"):
+            raise apply.conflict(applied.conflicts, resource, info.name)
+        options.applied = True
+        obj = body.to_object(applied.obj, version, kind, field_validation="Ignore", warn=[])
+        if current is None and not info.subresource:
+            obj["metadata"]["name"] = info.name
+            return _answer(self._registry.create(resource, obj, info.namespace, options), 201)
         return _answer(self._write(info, obj, options))
 
     async def _object(self, request: web.Request, version: str, kind: str, options: Options) -> Object:

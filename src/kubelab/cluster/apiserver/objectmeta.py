@@ -19,10 +19,12 @@ FINALIZERS = ("orphan", "foregroundDeletion")  # metav1.FinalizerOrphanDependent
 IMMUTABLE = "field is immutable"
 
 
-def fill(obj: Object, namespace: str, now: str, uid: str) -> None:
-    """What the system sets on create, whatever was sent."""
+def fill(obj: Object, namespace: str, now: str, uid: str, *, applied: bool) -> None:
+    """What the system sets on create, whatever was sent. managedFields are kept where the object is `applied`."""
     meta = obj["metadata"]
-    for system in (*SYSTEM_FIELDS, "selfLink", "managedFields"):
+    if not applied:
+        meta.pop("managedFields", None)
+    for system in (*SYSTEM_FIELDS, "selfLink"):
         meta.pop(system, None)
     if namespace:
         meta["namespace"] = namespace
@@ -31,15 +33,15 @@ def fill(obj: Object, namespace: str, now: str, uid: str) -> None:
     meta["uid"], meta["creationTimestamp"] = uid, now
 
 
-def carry_over(obj: Object, old: Object) -> None:
-    """On an update the system's fields are the old object's; managedFields are not kept at all."""
+def carry_over(obj: Object, old: Object, *, applied: bool) -> None:
+    """On an update the system's fields are the old object's; so are managedFields, which only appliers change."""
     meta, before = obj["metadata"], old["metadata"]
-    for system in ("name", "namespace", "resourceVersion", "generateName", *SYSTEM_FIELDS):
+    managed = () if applied else ("managedFields",)
+    for system in ("name", "namespace", "resourceVersion", "generateName", *SYSTEM_FIELDS, *managed):
         if system in before:
             meta[system] = before[system]
         else:
             meta.pop(system, None)
-    meta.pop("managedFields", None)
     meta.pop("selfLink", None)
 
 

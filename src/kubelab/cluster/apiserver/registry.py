@@ -31,6 +31,7 @@ class Options:
 
     dry_run: bool = False
     field_manager: str = ""
+    applied: bool = False  # server-side apply: the object brings its managedFields
     warnings: list[str] = field(default_factory=list)
 
 
@@ -98,7 +99,9 @@ class Registry:
             meta["namespace"] = namespace
         strategy.default(obj)
         strategy.admit(self, obj, None)
-        objectmeta.fill(obj, namespace if resource.namespaced else "", self.now(), str(uuid.uuid4()))
+        objectmeta.fill(
+            obj, namespace if resource.namespaced else "", self.now(), str(uuid.uuid4()), applied=options.applied
+        )
         strategy.prepare_create(obj)
         problems = objectmeta.validate(obj, resource, strategy.validate_name) + strategy.validate(obj)
         if problems:
@@ -157,7 +160,7 @@ class Registry:
         old = record.load()
         self._check_preconditions(resource, strategy, meta, old["metadata"])
         strategy.default(obj)
-        objectmeta.carry_over(obj, old)
+        objectmeta.carry_over(obj, old, applied=options.applied)
         strategy.prepare_update(obj, old, subresource)
         strategy.admit(self, obj, old)
         problems = objectmeta.validate_update(obj, old, resource) + strategy.validate_update(obj, old, subresource)

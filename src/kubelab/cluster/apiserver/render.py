@@ -5,6 +5,7 @@ Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/response.go; the A
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -33,9 +34,12 @@ def negotiate(accept: str) -> str:
 
 
 class Renderer:
-    """Renders objects of one kind. `include` is the Table's includeObject: None, Metadata or Object."""
+    """Renders objects of one kind. `include` is the Table's includeObject: None, Metadata or Object.
 
-    def __init__(self, resource: Resource, form: str, include: str, now: float) -> None:
+    `now` gives seconds since the epoch, for the ages in a Table.
+    """
+
+    def __init__(self, resource: Resource, form: str, include: str, now: Callable[[], float]) -> None:
         self.resource, self.form, self.include, self.now = resource, form, include or "Metadata", now
         self._columns_sent = False
 
@@ -72,7 +76,7 @@ class Renderer:
         }
 
     def _row(self, obj: Object) -> Object:
-        row: Object = {"cells": columns.cells(self.resource, obj, self.now)}
+        row: Object = {"cells": columns.cells(self.resource, obj, self.now())}
         if self.include == "Object":
             row["object"] = obj
         elif self.include == "Metadata":
