@@ -64,6 +64,15 @@ class Similar:
 
 
 @dataclass
+class Seen:
+    """An event that was told before: where it is kept and how often it happened."""
+
+    name: str
+    first: str
+    count: int
+
+
+@dataclass
 class Bucket:
     """Tokens left to a source for one object."""
 
@@ -77,18 +86,20 @@ class Correlator:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._similar: Recent[Similar] = Recent()
-        self._seen: Recent[Object] = Recent()
+        self._seen: Recent[Seen] = Recent()
         self._buckets: Recent[Bucket] = Recent()
 
     def correlate(self, event: Object) -> Object | None:
         """The event to write, or None to drop it. A `count` above 1 means: it exists under this name, patch it."""
         key = self._aggregate(event)
-        earlier = self._seen.get(key)
-        if earlier is not None:
-            event["metadata"]["name"] = earlier["metadata"]["name"]
-            event["firstTimestamp"] = earlier["firstTimestamp"]
-            event["count"] = earlier["count"] + 1
-        self._seen.put(key, event)
+        seen = self._seen.get(key)
+        if seen is None:
+            self._seen.put(key, Seen(event["metadata"]["name"], event["firstTimestamp"], 1))
+        else:
+            seen.count += 1
+            event["metadata"]["name"] = seen.name
+            event["firstTimestamp"] = seen.first
+            event["count"] = seen.count
         return event if self._take_token(event) else None
 
     def _aggregate(self, event: Object) -> tuple[str, ...]:

@@ -57,4 +57,4 @@ async def run(client: APIClient, config: dict[str, Any], clock: Clock) -> None:
             for controller in controllers:
                 group.create_task(controller.run(), name=controller.name)
     finally:
-        await informers.stop()
+        await context.stop()

@@ -31,9 +31,18 @@ class Context:
     informers: Informers
     clock: Clock
     config: ControllerConfig = field(default_factory=ControllerConfig)
+    recorders: list[EventRecorder] = field(default_factory=list)
 
     def recorder(self, component: str) -> EventRecorder:
-        return EventRecorder(self.client, component, clock=self.clock)
+        """Tells events in the name of `component`, until `stop()`."""
+        self.recorders.append(EventRecorder(self.client, component, clock=self.clock))
+        return self.recorders[-1]
+
+    async def stop(self) -> None:
+        """End what was started for the controllers: informers and recorders."""
+        await self.informers.stop()
+        for recorder in self.recorders:
+            await recorder.stop()
 
 
 class Controller(ABC):

@@ -62,6 +62,7 @@ class Scheduler:
             self.queue.close()
             for binding in self._bindings:
                 binding.cancel()
+            await self._recorder.stop()
 
     # -- handlers
 

@@ -118,6 +118,7 @@ def test_the_message_counts_reasons_and_says_what_preemption_could_do():
     full, cordoned = Rejection(("Insufficient cpu",), resolvable=True), Rejection(("node(s) were unschedulable",))
     assert fit_error([full, cordoned, full]) == (
         "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu. "
-        "preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod."
+        "preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, "
+        "2 No preemption victims found for incoming pod."
     )
     assert fit_error([]) == NO_NODES
