@@ -53,12 +53,12 @@ def running(request: pytest.FixtureRequest) -> Iterator[Running]:
         if request.param == Level.NAMESPACES and not (attempt := try_namespaces(home.path / "try")).works:
             pytest.skip(explain(attempt))
         home.component_config("engine").write_text(json.dumps(SETTINGS[request.param]))
-        with _component(home, "kubelab.runtime", request.param), _component(home, "kubelab.engine", request.param):
+        with component(home, "kubelab.runtime", request.param), component(home, "kubelab.engine", request.param):
             yield Running(f"unix://{home.docker_socket}", request.param, home)
 
 
 @contextlib.contextmanager
-def _component(home: Home, module: str, level: Level) -> Iterator[None]:
+def component(home: Home, module: str, level: Level) -> Iterator[subprocess.Popen[bytes]]:
     reader, writer = os.pipe()
     env = os.environ | {"KUBELAB_HOME": str(home.path), "KUBELAB_RUNTIME": level, "KUBELAB_READY_FD": str(writer)}
     process = subprocess.Popen([sys.executable, "-m", module], env=env, pass_fds=[writer])
@@ -66,7 +66,7 @@ def _component(home: Home, module: str, level: Level) -> Iterator[None]:
     with os.fdopen(reader) as ready:
         assert ready.read(), f"{module} ended before it was ready"
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(DEADLINE)
