@@ -39,7 +39,7 @@ def test_it_is_a_client_only(path: Path):
     imported = re.findall(r"^\s*(?:from|import) (kubelab[\w.]*)(?: import (\w+))?", "\n".join(code(path)), re.MULTILINE)
     assert imported
     for module, name in imported:
-        assert module == "kubelab" and name == "course" or module.startswith(("kubelab.course", "kubelab.widgets"))
+        assert (module == "kubelab" and name == "course") or module.startswith(("kubelab.course", "kubelab.widgets"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
