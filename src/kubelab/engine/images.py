@@ -12,8 +12,6 @@ from aiohttp import web
 from kubelab.engine import query
 from kubelab.engine.answers import json_answer
 from kubelab.engine.engine import Engine
-from kubelab.engine.errors import DockerError
-from kubelab.images.reference import parse
 from kubelab.images.store import Image, ImageStore
 
 FILTERS = ("dangling", "label", "before", "since", "reference")
@@ -132,6 +130,7 @@ def summary(image: Image, tags: list[str]) -> dict[str, Any]:
 
 
 def inspect(store: ImageStore, image: Image) -> dict[str, Any]:
+    """Docker's ImageInspect. ContainerConfig is left out of images that no classic builder made."""
     config = image.config
     answer = {
         "Id": image.id,
@@ -169,31 +168,27 @@ def graph_driver(store: ImageStore, image: Image) -> dict[str, Any]:
 
 def history(store: ImageStore, image: Image) -> list[dict[str, Any]]:
     """A line for each step, newest first: its size, and its image where the builder made it here (else `<missing>`)."""
-    entries = image.config.get("history") or []
     layers = iter(image.chain_ids)
     lines = []
-    for entry in entries:
-        size = 0
-        if not entry.get("empty_layer"):
-            chain = next(layers, None)
-            if chain is None:
-                raise DockerError(500, f"image {image.id} has more steps in its history than layers")
-            size = store.layer(chain).size
-        lines.append(
-            {
-                "Comment": entry.get("comment") or "",
-                "Created": seconds(entry.get("created")),
-                "CreatedBy": entry.get("created_by") or "",
-                "Id": "<missing>",
-                "Size": size,
-                "Tags": None,
-            }
-        )
+    for entry in image.config.get("history") or []:
+        chain = None if entry.get("empty_layer") else next(layers, None)
+        lines.append(_history_line(entry, store.layer(chain).size if chain else 0))
     lines.reverse()
     step: Image | None = image
     for line in lines:
         if step is None:
             break
-        line["Id"], line["Tags"] = step.id, [str(parse(tag)) for tag in store.references(step.id)] or None
+        line["Id"], line["Tags"] = step.id, store.references(step.id) or None
         step = store.get_image(step.parent) if step.parent else None
     return lines
+
+
+def _history_line(entry: dict[str, Any], size: int) -> dict[str, Any]:
+    return {
+        "Comment": entry.get("comment") or "",
+        "Created": seconds(entry.get("created")),
+        "CreatedBy": entry.get("created_by") or "",
+        "Id": "<missing>",
+        "Size": size,
+        "Tags": None,
+    }

@@ -72,21 +72,22 @@ async def container(engine: Engine, run: Run) -> AsyncIterator[str]:
         )
     )
     try:
-        environment = [(key, value) for key, _, value in (each.partition("=") for each in run.config["Env"] or [])]
-        yield await engine.runtime.create_container(
-            sandbox,
-            ContainerConfig(
-                name="build",
-                image=run.image,
-                argv=tuple(run.argv),
-                env=(*environment, *run.arguments.items()),
-                working_dir=run.config["WorkingDir"] or "/",
-                user=run.config["User"],
-                log_path=str(log),
-            ),
-        )
+        yield await engine.runtime.create_container(sandbox, _container_config(run, str(log)))
     finally:
         await asyncio.shield(_remove(engine, sandbox, log))
+
+
+def _container_config(run: Run, log: str) -> ContainerConfig:
+    environment = [(key, value) for key, _, value in (each.partition("=") for each in run.config["Env"] or [])]
+    return ContainerConfig(
+        name="build",
+        image=run.image,
+        argv=tuple(run.argv),
+        env=(*environment, *run.arguments.items()),
+        working_dir=run.config["WorkingDir"] or "/",
+        user=run.config["User"],
+        log_path=log,
+    )
 
 
 async def _remove(engine: Engine, sandbox: str, log: Path) -> None:
