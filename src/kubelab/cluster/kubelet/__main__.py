@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from contextlib import AsyncExitStack
 
 from kubelab.clock import RealClock
@@ -20,29 +21,42 @@ from kubelab.runtime.client import RuntimeClient
 
 
 async def run(component: Component, name: str) -> None:
-    """Serve until told to stop."""
-    home, clock = Home.from_environment().ensure(), RealClock()
-    config = KubeletConfiguration.load(home.component_config(name))
+    """Serve until told to stop, or until a part of the agent fails: the supervisor then starts it anew."""
+    home = Home.from_environment().ensure()
     async with AsyncExitStack() as stack:
-        runtime = await stack.enter_async_context(RuntimeClient(home.runtime_socket))
-        kubeconfig = home.component_kubeconfig(name)
-        client = await stack.enter_async_context(APIClient.from_kubeconfig(kubeconfig, user_agent=f"kubelet/{name}"))
-        services, slices = Informer(client, SERVICES), Informer(client, ENDPOINTSLICES)
-        kubelet = Kubelet(config, client, runtime, ImageStore(home.images), services, home.node(name), clock)
-        proxy = ServiceProxy(config, runtime, services, slices, kubelet.recorder, clock)
-        server = KubeletServer(kubelet)
-        endpoint = await server.start()
-        stack.push_async_callback(server.stop)
-        await services.start()
-        await slices.start()
-        stack.push_async_callback(services.stop)
-        stack.push_async_callback(slices.stop)
-        await kubelet.start(endpoint)
-        stack.push_async_callback(kubelet.stop)
-        await proxy.start()
-        stack.push_async_callback(proxy.stop)
-        component.ready(name=name, endpoint="{}:{}".format(*endpoint))
-        await component.stopped()
+        starting = asyncio.ensure_future(start(stack, home, name))
+        stopped = asyncio.ensure_future(component.stopped())
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+            return
+        kubelet = starting.result()
+        component.ready(name=name, endpoint="{}:{}".format(*kubelet.node_status.endpoint))
+        await asyncio.wait({kubelet.died, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if kubelet.died.done():
+            kubelet.died.result()
+
+
+async def start(stack: AsyncExitStack, home: Home, name: str) -> Kubelet:
+    """Start the parts in the order in which they need each other; `stack` ends them in the opposite order."""
+    config, clock = KubeletConfiguration.load(home.component_config(name)), RealClock()
+    runtime = await stack.enter_async_context(RuntimeClient(home.runtime_socket))
+    kubeconfig = home.component_kubeconfig(name)
+    client = await stack.enter_async_context(APIClient.from_kubeconfig(kubeconfig, user_agent=f"kubelet/{name}"))
+    services, slices = Informer(client, SERVICES), Informer(client, ENDPOINTSLICES)
+    kubelet = Kubelet(config, client, runtime, ImageStore(home.images), services, home.node(name), clock)
+    proxy = ServiceProxy(config, runtime, services, slices, kubelet.recorder, clock)
+    kubelet.on_new_machine = proxy.restart
+    server = KubeletServer(kubelet)
+    for part in (server, services, slices, kubelet, proxy):
+        stack.push_async_callback(part.stop)
+    endpoint = await server.start()
+    await services.start()
+    await slices.start()
+    await kubelet.start(endpoint)
+    await proxy.start()
+    return kubelet
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,8 @@ class Kubelet:
         )
         self._workers = PodWorkers(lifecycle, clock, config.syncFrequency)
         self._tasks: list[asyncio.Task[None]] = []
+        self.on_new_machine: Callable[[], None] = lambda: None  # what was open in the old machine is gone
+        self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # a part of the agent failed
 
     async def start(self, endpoint: tuple[str, int]) -> None:
         """`endpoint` is where the kubelet's own server listens on the host."""
@@ -125,7 +127,13 @@ class Kubelet:
         await self.recorder.stop()
 
     def _spawn(self, job: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(job, name=name))
+        task = asyncio.create_task(job, name=name)
+        task.add_done_callback(self._job_ended)
+        self._tasks.append(task)
+
+    def _job_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and not self.died.done():
+            self.died.set_exception(task.exception() or RuntimeError(f"{task.get_name()} has ended"))
 
     # -- word that comes in
 
@@ -160,6 +168,7 @@ class Kubelet:
                 await self.runtime.ensure_machine(MachineConfig(config.nodeName, config.address, config.podCIDR))
                 await self._runtime_pods.relist()
                 self.node_status.runtime_error = ""
+                self.on_new_machine()
             except RuntimeServiceError as again:
                 log.info("%s", again)
         self.node_status.report_soon()

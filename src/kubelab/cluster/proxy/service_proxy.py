@@ -65,7 +65,7 @@ class ServiceProxy:
         for forwarder in self._forwarders.values():
             forwarder.close()
 
-    async def restart(self) -> None:
+    def restart(self) -> None:
         """The machine was made anew: nothing that was open in it is."""
         for forwarder in self._forwarders.values():
             forwarder.close()
