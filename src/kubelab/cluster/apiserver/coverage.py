@@ -55,7 +55,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "containers[].resizePolicy": "resources are not resized in place",
         "containers[].resources.limits.cpu": "the scheduler counts it, nothing enforces it",
         "containers[].resources.claims": "there is no dynamic resource allocation",
-        "containers[].stdinOnce": "stdin stays open",
         "containers[].volumeDevices": "there are no block devices",
         "containers[].volumeMounts[].mountPropagation": "mounts are not propagated",
         "containers[].volumeMounts[].recursiveReadOnly": "read-only mounts are not recursive",

@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -22,6 +22,7 @@ from kubelab.cluster.apiserver.streams import Backend, BadGateway, Get, Kubelets
 from kubelab.cluster.resources import ENDPOINTS, NODES, PODS, SERVICES
 
 Object = dict[str, Any]
+PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 KUBELET = "kubelet"  # the location of a node's own server
 
 
@@ -119,7 +120,10 @@ class Proxy:
         headers = request_headers(request, prefix, info.rest)
         if backend.token:
             headers["Authorization"] = f"Bearer {backend.token}"
-        target = "/" + info.rest + (f"?{request.rel_url.raw_query_string}" if request.query_string else "")
+        # Decoded and encoded again, as upstream's URL is: the Python client sends `a%2Fb` for the path a/b.
+        target = f"/{quote(unquote(info.rest), safe=PATH_CHARACTERS)}"
+        if request.query_string:
+            target += f"?{request.rel_url.raw_query_string}"
         try:
             body = _body(request, chunked="Transfer-Encoding" in headers)
             head = await backend.request(request.method, target, headers.items(), body)

@@ -65,6 +65,7 @@ def container_config(
         log_path=str(log),
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
         memory_limit=_memory_limit(container),
         readonly_rootfs=bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem")),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -60,8 +60,10 @@ class CommandRoutes:
         """Query: input, output, error, tty. The terminal is the container's own, or there is none."""
 
         async def run(container: ContainerStatus, options: StreamOptions, streams: RemoteStreams) -> None:
-            async with aclosing(container_output(self._kubelet.runtime, container)) as output:
-                await attach_to_container(self._kubelet.runtime, container.id, options, output, streams)
+            # The place in the log is taken before the first of the client's bytes can have an answer there.
+            with closing(logs.LogReader(container.config.log_path, 0, None)) as reader:
+                async with aclosing(container_output(self._kubelet.runtime, container, reader)) as output:
+                    await attach_to_container(self._kubelet.runtime, container.id, options, output, streams)
 
         return await self._serve(request, run)
 
@@ -120,8 +122,10 @@ async def over_spdy(request: web.Request, options: StreamOptions, command: Comma
     return connection.response
 
 
-async def container_output(runtime: RuntimeClient, container: ContainerStatus) -> AsyncIterator[tuple[str, bytes]]:
-    """What a container writes from now on, until it ends: (stream's name, bytes)."""
+async def container_output(
+    runtime: RuntimeClient, container: ContainerStatus, reader: logs.LogReader
+) -> AsyncIterator[tuple[str, bytes]]:
+    """What a container writes from where the reader is, until it ends: (stream's name, bytes)."""
     async with end_of(runtime, container.id) as ended:
-        async for entry in logs.read(container.config.log_path, tail=0, follow=True, ended=ended):
+        async for entry in logs.entries(reader, ended):
             yield entry.stream, entry.data

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -151,7 +152,9 @@ class WebSocketForwarder:
 
 def error_text(target: Target, port: int, failure: OSError) -> str:
     """What the client is told on the error stream, in the kubelet's words with containerd's cause."""
-    cause = f"failed to connect to localhost:{port} inside the pod: {failure.strerror or failure}"
+    # asyncio puts words of its own into strerror.
+    reason = os.strerror(failure.errno).lower() if failure.errno else str(failure) or "i/o timeout"
+    cause = f"failed to connect to localhost:{port} inside the pod: dial tcp4 127.0.0.1:{port}: connect: {reason}"
     return f"error forwarding port {port} to pod {target.sandbox_id}, uid : {cause}"
 
 
