@@ -24,8 +24,8 @@ from kubelab.runtime.api import (
     PodSandboxStatus,
     RuntimeServiceError,
 )
-from kubelab.runtime.descriptors import chunks
-from kubelab.runtime.wire import Channel, Message
+from kubelab.runtime.descriptors import chunks, resize
+from kubelab.runtime.wire import Channel
 
 Env = Iterable[tuple[str, str]]
 
@@ -304,14 +304,13 @@ class ExecSession:
         return received[0]["exit_code"]
 
     async def resize(self, rows: int, columns: int) -> None:
-        await self._tell({"rows": rows, "columns": columns})
+        """Set the terminal's size; without a terminal nothing happens."""
+        if self.stderr is None:
+            resize(self.stdout, rows, columns)
 
     async def kill(self, signum: int) -> None:
-        await self._tell({"signal": int(signum)})
-
-    async def _tell(self, message: Message) -> None:
         with contextlib.suppress(ConnectionError):  # it has ended already
-            await self._channel.send(message)
+            await self._channel.send({"signal": int(signum)})
 
     def close_stdin(self) -> None:
         """The program reads the end of its input."""

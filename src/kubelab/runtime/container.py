@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubelab.runtime.api import ContainerConfig, ContainerState, ContainerStatus
 from kubelab.runtime.logs import timestamp
 from kubelab.runtime.sandbox import Sandbox
-from kubelab.runtime.supervised import Exit, Supervised
+from kubelab.runtime.supervised import KILLED, Exit, Supervised
 
 START_FAILED = 128  # exit code of a container whose program could not be started (containerd, errorStartExitCode)
-KILLED = 128 + signal.SIGKILL
 EPOCH = "1970-01-01T00:00:00.000000000Z"  # what containerd says it was started at
 
 

@@ -10,7 +10,7 @@ import signal
 from typing import Any, Protocol
 
 from kubelab.home import Home
-from kubelab.runtime import memory, proc
+from kubelab.runtime import descriptors, memory, proc
 from kubelab.runtime.api import ContainerConfig, ContainerState, ContainerStats, RuntimeServiceError, SandboxState
 from kubelab.runtime.container import Container
 from kubelab.runtime.events import Events
@@ -121,7 +121,8 @@ class Containers:
         container.exited(exit_)
         for supervised in container.execs:
             supervised.signal(signal.SIGKILL)
-        self._isolation.clean_up(container.id)
+        if exit_.lost:
+            self._isolation.monitor_lost(container.id)
         self._watch.discard(container)
         self._emit("STOPPED", container)
 
@@ -199,7 +200,10 @@ class Containers:
         return descriptor
 
     def resize_tty(self, container_id: str, rows: int, columns: int) -> None:
-        self.running(container_id)[1].resize(rows, columns)
+        container, _ = self.running(container_id)
+        if not container.config.tty:
+            raise RuntimeServiceError("FailedPrecondition", f"container {container_id} has no terminal")
+        descriptors.resize(container.stdin, rows, columns)
 
     # -- exec
 

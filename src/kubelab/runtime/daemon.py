@@ -80,7 +80,7 @@ def _reap(service: RuntimeService) -> None:
     """Collect children that ended: monitors, pause processes, and whatever fell to us as their subreaper."""
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-            service.sandboxes.process_died(ended)
+            service.child_ended(ended)
 
 
 class Server:
@@ -161,10 +161,6 @@ class Server:
 
 
 async def _obey(channel: Channel, supervised: Supervised) -> None:
-    """Resizes and signals from an exec's client, until it goes; the program then runs on, as upstream's does."""
+    """Signals from an exec's client, until it goes; the program then runs on, as upstream's does."""
     while received := await channel.receive():
-        message, _ = received
-        if "signal" in message:
-            supervised.signal(message["signal"])
-        else:
-            supervised.resize(message["rows"], message["columns"])
+        supervised.signal(received[0]["signal"])

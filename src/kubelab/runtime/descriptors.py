@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
+import struct
+import termios
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -40,6 +43,11 @@ async def write(descriptor: int, data: bytes) -> None:
             rest = rest[os.write(descriptor, rest) :]
         except BlockingIOError:
             await _ready(descriptor, loop.add_writer, loop.remove_writer)
+
+
+def resize(terminal: int, rows: int, columns: int) -> None:
+    """Set a terminal's size by its master; the programs in it get SIGWINCH."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
 async def _ready(descriptor: int, add: Callable[..., Any], remove: Callable[[int], Any]) -> None:

@@ -51,5 +51,8 @@ class Isolation(Protocol):
     def processes(self, container: Supervised, sandbox: Sandbox) -> list[int]:
         """Host PIDs of all that runs in the container."""
 
-    def clean_up(self, container_id: str) -> None:
-        """End what may be left of a container whose first process has ended."""
+    def monitor_lost(self, container_id: str) -> None:
+        """Its monitor was killed: end what is left of the container, now and as it falls to the daemon."""
+
+    def child_ended(self) -> None:
+        """The daemon has reaped a child, and may have been given the children of that one."""

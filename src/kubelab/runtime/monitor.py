@@ -8,13 +8,10 @@ ends with it: the first process is killed with its parent, and the kernel kills 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
 import socket
-import struct
-import termios
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,7 +63,7 @@ def run(launch: Launch, control: socket.socket) -> None:
 
 class Monitor:
     """To the daemon: {"error"} | {"started", "pid", "namespaces"} with the terminal's master attached, then
-    {"exit_code", "finished_at"}. From the daemon: {"signal"} | {"rows", "columns"}; its end means that it is gone."""
+    {"exit_code", "finished_at"}. From the daemon: {"signal"}; its end means that it is gone."""
 
     def __init__(self, launch: Launch, control: socket.socket) -> None:
         self._launch, self._control = launch, control
@@ -168,11 +165,7 @@ class Monitor:
         received = receive_datagram(self._control)
         if received is None:
             self.abandon()
-        message, _ = received
-        if "signal" in message:
-            os.kill(self._pid, message["signal"])
-        elif self._terminal >= 0:
-            resize(self._terminal, message["rows"], message["columns"])
+        os.kill(self._pid, received[0]["signal"])
 
     def _copy(self, descriptor: int) -> bool:
         """Copy what there is into the log. False at the end of the stream."""
@@ -208,8 +201,3 @@ def namespaces(pid: int, proc: int | None = None) -> dict[str, int]:
         with contextlib.suppress(OSError):
             found[name] = os.stat(f"{pid}/ns/{name}" if proc else f"/proc/{pid}/ns/{name}", dir_fd=proc).st_ino
     return found
-
-
-def resize(terminal: int, rows: int, columns: int) -> None:
-    with contextlib.suppress(OSError):
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -186,8 +186,11 @@ class Namespaces:
             found += [pid for pid in others if monitor.namespaces(pid).get("mnt") == mine]
         return found
 
-    def clean_up(self, container_id: str) -> None:
-        """Whatever ended the first process, the kernel has ended its PID namespace with it."""
+    def monitor_lost(self, container_id: str) -> None:
+        """The first process dies with its monitor, and the kernel ends its PID namespace with it."""
+
+    def child_ended(self) -> None:
+        """Nothing but pause processes falls to the daemon."""
 
     def exec_launch(
         self, folder: Path, container: Supervised, sandbox: Sandbox, program: Process, stdio: Stdio

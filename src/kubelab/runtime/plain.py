@@ -36,6 +36,7 @@ class Plain:
         self._folder = home.runtime
         self._machines: dict[str, tuple[MachineConfig, AddressPool]] = {}
         self._shift = 0
+        self._lost: set[str] = set()  # containers whose monitor was killed
 
     def start(self) -> None:
         syscalls.become_subreaper()
@@ -153,11 +154,16 @@ class Plain:
         """With what the first process orphaned, which the monitor adopts."""
         return proc.descendants(container.monitor)
 
-    def clean_up(self, container_id: str) -> None:
-        """Where a monitor was killed, what it had adopted has fallen to us."""
-        for orphan in proc.descendants(os.getpid()):
-            if proc.environment(orphan).get(MARK) == container_id:
-                proc.kill(orphan)
+    def monitor_lost(self, container_id: str) -> None:
+        self._lost.add(container_id)
+        self.child_ended()
+
+    def child_ended(self) -> None:
+        """What a killed monitor looked after falls to us one by one, as its parents die."""
+        if self._lost:
+            for orphan in proc.descendants(os.getpid()):
+                if proc.environment(orphan).get(MARK) in self._lost:
+                    proc.kill(orphan)
 
 
 def _require_loopback(address: str) -> None:

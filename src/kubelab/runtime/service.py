@@ -45,6 +45,10 @@ class RuntimeService:
         result = _METHODS[method](self, given)
         return await result if isinstance(result, Awaitable) else result
 
+    def child_ended(self, pid: int) -> None:
+        self.sandboxes.process_died(pid)
+        self._isolation.child_ended()
+
     def stop_everything(self) -> Awaitable[Any]:
         return asyncio.gather(*(self.sandboxes.remove(sandbox.id) for sandbox in self.sandboxes.list()))
 

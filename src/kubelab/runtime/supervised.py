@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -11,19 +12,19 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from kubelab.runtime import monitor, syscalls
 from kubelab.runtime.process import StartError
 from kubelab.runtime.wire import receive_datagram, send_datagram
 
-LOST = 137  # exit code of a program whose monitor was killed: it was killed with it
+KILLED = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True)
 class Exit:
     code: int
     finished_at: str
+    lost: bool = False  # the monitor was killed, and the program with it
 
 
 def fork(function: Callable[[], None], keep: Iterable[int] = ()) -> int:
@@ -85,17 +86,9 @@ class Supervised:
         return self
 
     def signal(self, signum: int) -> None:
-        self._tell(signal=signum)
-
-    def resize(self, rows: int, columns: int) -> None:
-        self._tell(rows=rows, columns=columns)
-
-    def _tell(self, **message: Any) -> None:
         if not self.exited.done():
-            try:
-                send_datagram(self._control, message)
-            except (BrokenPipeError, ConnectionResetError):
-                return  # it has just ended; _hear() will know
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has just ended; _hear() will know
+                send_datagram(self._control, {"signal": signum})
 
     def _hear(self) -> None:
         received = receive_datagram(self._control)
@@ -109,6 +102,7 @@ class Supervised:
         self._control.close()
         if not self._started.done():
             self._started.set_exception(StartError(message.get("error", "the container's monitor died")))
+        elif message:
+            self.exited.set_result(Exit(message["exit_code"], message["finished_at"]))
         else:
-            code = message.get("exit_code", LOST)
-            self.exited.set_result(Exit(code, message.get("finished_at") or monitor.timestamp()))
+            self.exited.set_result(Exit(KILLED, monitor.timestamp(), lost=True))
