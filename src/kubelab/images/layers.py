@@ -61,8 +61,8 @@ class Layers:
     def has(self, chain_id: str) -> bool:
         return self._path(chain_id).exists()
 
-    def register(self, tar: BinaryIO, parent: str | None, *, from_container: bool = False) -> Layer:
-        """Keep `tar` (plain, not compressed) and unpack it above the layer with chain ID `parent`; see `unpack`."""
+    def register(self, tar: BinaryIO, parent: str | None) -> Layer:
+        """Keep `tar` (plain, not compressed) and unpack it above the layer with chain ID `parent`."""
         diff_id = self._blobs.put(tar)
         chain_id = list(chain_ids(filter(None, [parent, diff_id])))[-1]
         if self.has(chain_id):
@@ -71,8 +71,7 @@ class Layers:
         try:
             (folder / "diff").mkdir(mode=0o755)
             with self._blobs.path(diff_id).open("rb") as content:
-                size = unpack(content, folder / "diff", from_container=from_container)
-                layer = Layer(diff_id, chain_id, size)
+                layer = Layer(diff_id, chain_id, unpack(content, folder / "diff"))
             folder.chmod(0o755)
             write_atomically(folder / "layer.json", json.dumps(asdict(layer)).encode())
             self._move_into_place(folder, chain_id)

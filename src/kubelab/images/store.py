@@ -72,12 +72,12 @@ class ImageStore:
     def blob_path(self, digest: str) -> Path:
         return self._blobs.path(digest)
 
-    def register_layer(self, tar: BinaryIO, parent: str | None = None, *, from_container: bool = False) -> Layer:
+    def register_layer(self, tar: BinaryIO, parent: str | None = None) -> Layer:
         """Keep a layer's plain tar and unpack it above the layer with chain ID `parent` (None: the lowest).
 
-        `from_container` says that our own container wrote it. Raises UnsafeArchive, tarfile.TarError.
+        Raises UnsafeArchive, tarfile.TarError.
         """
-        return self._layers.register(tar, parent, from_container=from_container)
+        return self._layers.register(tar, parent)
 
     def layer(self, chain_id: str) -> Layer:
         return self._layers.get(chain_id)

@@ -1,8 +1,9 @@
 """A layer's tar, unpacked into a folder that overlayfs can mount, without trusting a byte of it.
 
 Rules from moby pkg/archive (`diff.go` UnpackLayer, `archive.go` createTarFile): no entry leaves the folder, neither by
-its own name nor through a link; whiteouts become what overlayfs understands (whiteout.py). Device nodes are refused:
-an ordinary user cannot make them, and no image of the course needs them.
+its own name nor through a link; whiteouts become what overlayfs understands (whiteout.py). Symbolic links are kept as
+they are, wherever they point: their root is the container's, and nothing here follows one. Device nodes are refused: an
+ordinary user cannot make them, and no image of the course needs them.
 """
 
 from __future__ import annotations
@@ -21,15 +22,14 @@ class UnsafeArchive(ValueError):
     """The archive asks for something that is not done; the message names the entry and what is wrong with it."""
 
 
-def unpack(source: BinaryIO, target: Path, *, chown: bool | None = None, from_container: bool = False) -> int:
+def unpack(source: BinaryIO, target: Path, *, chown: bool | None = None) -> int:
     """Unpack the layer tar `source` (plain, not compressed) into the empty folder `target`.
 
     `chown` gives files the owners that the tar names (default: where we are root; an ordinary user's user namespace has
     one owner only). Returns the size of the layer as `docker history` counts: the bytes of its files and links.
-    A symbolic link that climbs above the root is refused, unless our own container made it (`from_container`): there it
-    ends at the root. Raises UnsafeArchive, or tarfile.TarError where it is no tar.
+    Raises UnsafeArchive, or tarfile.TarError where it is no tar.
     """
-    layer = _Unpacker(target, os.geteuid() == 0 if chown is None else chown, from_container)
+    layer = _Unpacker(target, os.geteuid() == 0 if chown is None else chown)
     with tarfile.open(fileobj=source, mode="r:") as archive:
         for member in archive:
             layer.add(archive, member)
@@ -48,9 +48,8 @@ def entry_path(name: str) -> PurePosixPath:
 
 
 class _Unpacker:
-    def __init__(self, root: Path, chown: bool, from_container: bool) -> None:
+    def __init__(self, root: Path, chown: bool) -> None:
         self.root, self.chown, self.size = root, chown, 0
-        self._any_symlink = from_container
         self._folders: list[tuple[Path, tarfile.TarInfo]] = []
         self._hidden: set[Path] = set()
 
@@ -115,7 +114,6 @@ class _Unpacker:
             os.link(self._link_target(member), path, follow_symlinks=False)
             return
         if member.issym():
-            self._check_symlink(path, member)
             path.symlink_to(member.linkname)
             self.size += len(os.fsencode(member.linkname))
         elif member.isfifo():
@@ -139,16 +137,6 @@ class _Unpacker:
         if not os.path.lexists(target):
             raise UnsafeArchive(f"{member.name!r} is a hard link to {member.linkname!r}, which is not in this layer")
         return target
-
-    def _check_symlink(self, path: Path, member: tarfile.TarInfo) -> None:
-        """An absolute target means the container's own root; a relative one must not climb above it."""
-        if self._any_symlink or member.linkname.startswith("/"):
-            return
-        depth = len(path.relative_to(self.root).parts) - 1
-        for part in PurePosixPath(member.linkname).parts:
-            depth += -1 if part == ".." else 1
-            if depth < 0:
-                raise UnsafeArchive(f"invalid symlink {member.name!r} -> {member.linkname!r}: it leaves the archive")
 
     def _set_attributes(self, path: Path, member: tarfile.TarInfo) -> None:
         if self.chown:

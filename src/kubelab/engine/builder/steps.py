@@ -62,7 +62,7 @@ def commit(
     before: dict[str, Any] = base.config if base else {}
     diff_ids = list(base.diff_ids if base else [])
     top = base.chain_ids[-1] if base and base.chain_ids else None
-    added = store.register_layer(layer, top, from_container=bool(container)) if layer else None
+    added = store.register_layer(layer, top) if layer else None
     entry = {"created": timestamp(), "created_by": " ".join(container_config["Cmd"] or [])}
     if added is None or added.diff_id == EMPTY_DIFF_ID:
         entry["empty_layer"] = True
