@@ -56,7 +56,7 @@ def _os_image() -> str:
 def node_info() -> dict[str, str]:
     return {
         "machineID": _first_line("/etc/machine-id"),
-        "systemUUID": _first_line("/sys/class/dmi/id/product_uuid"),
+        "systemUUID": _first_line("/sys/class/dmi/id/product_uuid") or _first_line("/etc/machine-id"),
         "bootID": _first_line("/proc/sys/kernel/random/boot_id"),
         "kernelVersion": platform.release(),
         "osImage": _os_image(),
