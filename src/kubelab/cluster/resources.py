@@ -38,6 +38,7 @@ class Resource:
     subresources: tuple[Subresource, ...] = ()
     categories: tuple[str, ...] = ()
     list_kind: str = field(default="", compare=False)
+    deprecation: str = field(default="", compare=False)  # the warning that comes with every answer
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "list_kind", self.list_kind or f"{self.kind}List")
@@ -104,7 +105,17 @@ SERVICES = Resource(
     categories=("all",),
     subresources=(STATUS, Subresource("proxy", CONNECT_ANY, "ServiceProxyOptions")),
 )
-ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints", "endpoints", ("ep",), list_kind="EndpointsList")
+ENDPOINTS_DEPRECATED = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+ENDPOINTS = Resource(
+    "",
+    "v1",
+    "endpoints",
+    "Endpoints",
+    "endpoints",
+    ("ep",),
+    list_kind="EndpointsList",
+    deprecation=ENDPOINTS_DEPRECATED,
+)
 NAMESPACES = Resource(
     "",
     "v1",

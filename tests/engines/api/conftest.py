@@ -11,7 +11,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -38,6 +38,15 @@ class Cluster:
     server: APIServer
     client: kubernetes.client.ApiClient
     token: str
+    loop: asyncio.AbstractEventLoop
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Run a function in the server's thread."""
+
+        async def run() -> Any:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(20)
 
     @property
     def url(self) -> str:
@@ -77,9 +86,10 @@ def cluster() -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="kl-", dir="/tmp") as folder:
         home = Home(Path(folder)).ensure()
         settings = files.write(home, "process", "upstream")
-        with _serving(home) as server:
+        server_thread = _serving(home)
+        with server_thread as server:
             client = kubernetes.config.new_client_from_config(str(home.kubeconfig))
-            yield Cluster(home, server, client, settings.tokens["admin"])
+            yield Cluster(home, server, client, settings.tokens["admin"], server_thread.loop)
             client.close()
 
 
@@ -97,11 +107,11 @@ class _serving:
         return self._server
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self.loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(20)
 
     async def _run(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         config = Config.load(self._home.component_config("kube-apiserver"))
         async with api_server(config, self._home.store, RealClock()) as self._server:
             self._started.set()

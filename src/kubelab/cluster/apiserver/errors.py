@@ -70,6 +70,11 @@ def no_such_path() -> StatusError:
     return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
+def method_not_allowed() -> StatusError:
+    message = "the server does not allow this method on the requested resource"
+    return StatusError(405, "MethodNotAllowed", message)
+
+
 def method_not_supported(resource: Resource, verb: str) -> StatusError:
     message = f"{verb} is not supported on resources of kind {_quoted(resource.qualified)}"
     return StatusError(405, "MethodNotAllowed", message, _of(resource, ""))

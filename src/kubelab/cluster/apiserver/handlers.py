@@ -43,6 +43,8 @@ class Handlers:
 
     async def handle(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         """Raises StatusError."""
+        if info.resource.deprecation:
+            warnings_of_request.get().append(info.resource.deprecation)
         if info.subresource:
             sub = info.resource.subresource(info.subresource)
             if sub is None:
@@ -50,6 +52,9 @@ class Handlers:
             allowed = sub.verbs
         else:
             allowed = info.resource.verbs
+        misplaced = bool(info.name) if info.verb == "create" else not info.name and info.verb in ("update", "patch")
+        if misplaced and not info.subresource:
+            raise errors.method_not_allowed()
         if info.verb not in allowed:
             raise errors.method_not_supported(info.resource, info.verb)
         return await self._verbs[info.verb](request, info)

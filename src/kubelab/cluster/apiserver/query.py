@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubelab.cluster.apiserver import errors, fieldselector, labelselector
-from kubelab.cluster.apiserver.fielderrors import not_supported
+from kubelab.cluster.apiserver.fielderrors import forbidden, not_supported
 from kubelab.cluster.apiserver.registry import Options
 from kubelab.cluster.resources import Resource
 
@@ -46,6 +46,7 @@ def flag(query: Mapping[str, str], name: str) -> bool:
 def list_options(query: Mapping[str, str]) -> ListOptions:
     """Raises 400 for parameters that cannot be read."""
     version = query.get("resourceVersion", "")
+    _check_initial_events(query)
     timeout = query.get("timeoutSeconds", "")
     return ListOptions(
         label_selector=query.get("labelSelector", ""),
@@ -59,6 +60,20 @@ def list_options(query: Mapping[str, str]) -> ListOptions:
         timeout_seconds=float(number(timeout, "timeoutSeconds")) if timeout else None,
         send_initial_events=flag(query, "sendInitialEvents"),
     )
+
+
+def _check_initial_events(query: Mapping[str, str]) -> None:
+    """`sendInitialEvents` makes sense in one combination only; 422 lets clients fall back to list and watch."""
+    if "sendInitialEvents" not in query:
+        return
+    problems = []
+    if not flag(query, "watch"):
+        problems.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    elif query.get("resourceVersionMatch") != "NotOlderThan":
+        text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        problems.append(forbidden("resourceVersionMatch", text))
+    if problems:
+        raise errors.invalid("ListOptions", "meta.k8s.io", "", problems)
 
 
 def number(text: str, name: str) -> int:
