@@ -26,7 +26,7 @@ def respond(request: web.Request) -> web.Response:
     accept = request.headers.get("Accept", "")
     if "proto-openapi" not in accept and "*/*" not in accept:
         raise errors.not_acceptable((MEDIA_TYPE,))
-    body = _document()
+    body = document()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32].upper()}"'
     if request.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers={"ETag": etag})
@@ -34,7 +34,8 @@ def respond(request: web.Request) -> web.Response:
 
 
 @cache
-def _document() -> bytes:
+def document() -> bytes:
+    """The message Document: versions and definitions; clients look at no paths."""
     info = _string(1, "Kubernetes") + _string(2, "v1.33.0")
     named = b"".join(_bytes(1, _named(name, _schema(schema))) for name, schema in definitions().items())
     return _string(1, "2.0") + _bytes(2, info) + _bytes(8, b"") + _bytes(9, named)

@@ -112,7 +112,7 @@ class APIServer:
             return web.json_response(discovery.VERSION)
         verbose = "verbose" in request.query
         if path == "/readyz" and not self.ready:
-            return web.Response(text="[-]poststarthook/start-controllers failed\nreadyz check failed\n", status=500)
+            return web.Response(text="[-]shutdown failed: process is shutting down\nreadyz check failed\n", status=500)
         return web.Response(text=f"[+]ping ok\n[+]store ok\n{path[1:]} check passed\n" if verbose else "ok")
 
 
