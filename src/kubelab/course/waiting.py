@@ -59,16 +59,14 @@ def until(
                 return list(last.values()), time.monotonic() - began
     except urllib3.exceptions.HTTPError as error:
         raise engines_do_not_answer("the API server", error) from error
-    raise NotInTime(
-        f"{what}: not within {timeout:g} s. {describe(last)} Next: look at `lab.pods()` and `lab.events()`."
-    )
+    raise NotInTime(f"Waited {timeout:g} s in vain for {what}. {describe(last)} Next: `lab.pods()`, `lab.events()`.")
 
 
 def describe(objects: Snapshot) -> str:
     """How things stood when the time was up."""
     if not objects:
-        return "There was no such object."
-    return "It was: " + "; ".join(f"{name} {_state(obj)}" for name, obj in sorted(objects.items())) + "."
+        return "There is no such object."
+    return "Now: " + "; ".join(f"{name} {_state(obj)}" for name, obj in sorted(objects.items())) + "."
 
 
 def _state(obj: Object) -> str:

@@ -63,7 +63,7 @@ def test_until_says_what_it_was_like_at_the_deadline(cluster: ClusterDouble):
     with pytest.raises(NotInTime) as raised:
         waiting.until(lister(cluster), "lab", condition=lambda pods: False, what="pod/a Ready", timeout=0.5)
     assert str(raised.value).startswith(
-        "pod/a Ready: not within 0.5 s. It was: a CrashLoopBackOff, ready 0/1, restarts 4."
+        "Waited 0.5 s in vain for pod/a Ready. Now: a CrashLoopBackOff, ready 0/1, restarts 4."
     )
 
 
