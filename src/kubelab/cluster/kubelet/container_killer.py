@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from kubelab.clock import Clock
-from kubelab.cluster.events import EventRecorder
 from kubelab.cluster.kubelet import podutil
 from kubelab.cluster.kubelet.lifecycle import HookError, HookRunner
+from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.runtime.api import ContainerStatus, RuntimeServiceError
-from kubelab.runtime.client import RuntimeClient
 
 MINIMUM_GRACE_SECONDS = 2.0  # what SIGTERM gets at least after a preStop hook
 
 
 class ContainerKiller:
-    def __init__(self, runtime: RuntimeClient, recorder: EventRecorder, hooks: HookRunner, clock: Clock) -> None:
-        self._runtime, self._recorder, self._hooks, self._clock = runtime, recorder, hooks, clock
+    def __init__(self, node: Node, hooks: HookRunner) -> None:
+        self._runtime, self._recorder, self._clock = node.runtime, node.recorder, node.clock
+        self._hooks = hooks
 
     async def kill(
         self, pod: Pod, container: Container, container_id: str, message: str, grace: float, pod_ip: str

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
-from kubelab.cluster.events import EventRecorder
 from kubelab.cluster.kubelet import podutil
 from kubelab.cluster.kubelet.container_config import DEFAULT_TERMINATION_PATH, container_config, log_path, next_attempt
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
@@ -18,6 +16,7 @@ from kubelab.cluster.kubelet.environment import Environment
 from kubelab.cluster.kubelet.fieldref import Runtime
 from kubelab.cluster.kubelet.images import ImageManager, Tell
 from kubelab.cluster.kubelet.lifecycle import HookError, HookRunner
+from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.objects import ObjectSource
 from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.cluster.kubelet.reasons import StartError
@@ -26,7 +25,6 @@ from kubelab.cluster.kubelet.volume_content import VolumeError
 from kubelab.cluster.kubelet.volumes import Volumes
 from kubelab.images.store import Image
 from kubelab.runtime.api import ContainerConfig, ContainerStatus, Mount, PodSandboxStatus, RuntimeServiceError
-from kubelab.runtime.client import RuntimeClient
 
 Services = Callable[[], Iterable[dict[str, Any]]]
 
@@ -36,19 +34,17 @@ class ContainerStarter:
 
     def __init__(
         self,
-        runtime: RuntimeClient,
-        recorder: EventRecorder,
+        node: Node,
         images: ImageManager,
         volumes: Volumes,
         objects: ObjectSource,
         services: Services,
         hooks: HookRunner,
         killer: ContainerKiller,
-        log_folder: Path,
     ) -> None:
-        self._runtime, self._recorder, self._images = runtime, recorder, images
-        self._volumes, self._objects, self._services = volumes, objects, services
-        self._hooks, self._killer, self._log_folder = hooks, killer, log_folder
+        self._runtime, self._recorder, self._log_folder = node.runtime, node.recorder, node.pods_folder
+        self._images, self._volumes, self._objects, self._services = images, volumes, objects, services
+        self._hooks, self._killer = hooks, killer
         self._post_starts: dict[str, set[asyncio.Future[None]]] = {}  # pod UID -> hooks that run
 
     async def start(
@@ -135,6 +131,9 @@ class ContainerStarter:
         """The pod is to end: do not wait for its postStart hooks."""
         for hook in self._post_starts.pop(pod_uid, set()):
             hook.cancel()
+
+    def forget(self, pod_uid: str) -> None:
+        self._images.forget(pod_uid)
 
     def _teller(self, pod: Pod, container: Container) -> Tell:
         path = podutil.field_path(pod, container)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from kubelab.clock import Clock
@@ -17,15 +18,15 @@ from kubelab.cluster.client import APIClient
 from kubelab.cluster.events import EventRecorder
 from kubelab.cluster.informer import Informer
 from kubelab.cluster.kubelet import lookup, podutil
-from kubelab.cluster.kubelet.backoff import Backoff
 from kubelab.cluster.kubelet.config import KubeletConfiguration
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
 from kubelab.cluster.kubelet.container_starter import ContainerStarter
 from kubelab.cluster.kubelet.images import ImageManager
 from kubelab.cluster.kubelet.lifecycle import HookRunner
+from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.node_lease import NodeLease
 from kubelab.cluster.kubelet.node_status import NodeStatus
-from kubelab.cluster.kubelet.objects import APIObjects
+from kubelab.cluster.kubelet.objects import APIObjects, ObjectSource
 from kubelab.cluster.kubelet.pod_lifecycle import PodLifecycle
 from kubelab.cluster.kubelet.pod_sync import PodSyncer
 from kubelab.cluster.kubelet.pod_workers import PodWorkers
@@ -37,7 +38,7 @@ from kubelab.cluster.kubelet.status_manager import StatusManager
 from kubelab.cluster.kubelet.volumes import Volumes
 from kubelab.cluster.resources import PODS
 from kubelab.images.store import ImageStore
-from kubelab.runtime.api import ContainerStatus, MachineConfig, PodSandboxStatus, RuntimeServiceError
+from kubelab.runtime.api import ContainerStatus, PodSandboxStatus, RuntimeServiceError
 from kubelab.runtime.client import RuntimeClient
 
 log = logging.getLogger(__name__)
@@ -60,48 +61,35 @@ class Kubelet:
         clock: Clock,
     ) -> None:
         self.config, self.runtime, self.clock = config, runtime, clock
-        name, pods_folder = config.nodeName, folder / "pods"
-        pods_folder.mkdir(parents=True, exist_ok=True)
-        recorder = self.recorder = EventRecorder(client, "kubelet", name, clock=clock)
-        self.node_status = NodeStatus(config, client, images, recorder, folder, clock)
-        self._lease = NodeLease(client, name, config.nodeLeaseDurationSeconds, clock)
-        self._pod_informer = Informer(client, PODS, field_selector=f"spec.nodeName={name}", clock=clock)
+        self.recorder = EventRecorder(client, "kubelet", config.nodeName, clock=clock)
+        node = self._node = Node(config, runtime, self.recorder, folder, clock)
+        node.pods_folder.mkdir(parents=True, exist_ok=True)
+        self.node_status = NodeStatus(node, client, images)
+        self._lease = NodeLease(client, node.name, config.nodeLeaseDurationSeconds, clock)
+        self._pod_informer = Informer(client, PODS, field_selector=f"spec.nodeName={node.name}", clock=clock)
         self._services = services
-        self._statuses, self._runtime_pods = StatusManager(client, clock), RuntimePods(runtime, name)
-        self._probes = ProbeManager(Prober(runtime, name, recorder), self._statuses, clock, self._wake)
-        hooks, objects, reasons = HookRunner(runtime, name, clock), APIObjects(client), ReasonCache()
-        killer = ContainerKiller(runtime, recorder, hooks, clock)
-        image_manager, volumes = ImageManager(images, clock), Volumes(pods_folder, objects)
-        starter = ContainerStarter(
-            runtime, recorder, image_manager, volumes, objects, services.list, hooks, killer, pods_folder
-        )
-        backoff = Backoff(clock, maximum=config.maxContainerRestartPeriod)
-        syncer = PodSyncer(runtime, name, self._runtime_pods, starter, killer, reasons, backoff, recorder, clock)
-        lifecycle = PodLifecycle(
-            config.node_ip,
-            pods_folder,
-            self._runtime_pods,
-            syncer,
-            self._statuses,
-            self._probes,
-            volumes,
-            image_manager,
-            reasons,
-            backoff,
-            recorder,
-            clock,
-            self.node_status.allocatable,
-        )
-        self._workers = PodWorkers(lifecycle, clock, config.syncFrequency)
+        self._statuses, self._runtime_pods = StatusManager(client, clock), RuntimePods(runtime, node.name)
+        self._probes = ProbeManager(Prober(node), self._statuses, clock, self._wake)
+        self._workers = PodWorkers(self._lifecycle(APIObjects(client), images), clock, config.syncFrequency)
         self._tasks: list[asyncio.Task[None]] = []
         self.on_new_machine: Callable[[], None] = lambda: None  # what was open in the old machine is gone
         self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # a part of the agent failed
 
+    def _lifecycle(self, objects: ObjectSource, images: ImageStore) -> PodLifecycle:
+        node, hooks, reasons = self._node, HookRunner(self._node), ReasonCache()
+        killer, volumes = ContainerKiller(node, hooks), Volumes(node.pods_folder, objects)
+        manager = ImageManager(images, node.clock)
+        starter = ContainerStarter(node, manager, volumes, objects, self._services.list, hooks, killer)
+        syncer = PodSyncer(node, self._runtime_pods, starter, killer, reasons)
+        allocatable = self.node_status.allocatable
+        return PodLifecycle(
+            node, self._runtime_pods, syncer, self._statuses, self._probes, volumes, reasons, allocatable
+        )
+
     async def start(self, endpoint: tuple[str, int]) -> None:
         """`endpoint` is where the kubelet's own server listens on the host."""
-        config = self.config
         self.node_status.endpoint = endpoint
-        await self.runtime.ensure_machine(MachineConfig(config.nodeName, config.address, config.podCIDR))
+        await self.runtime.ensure_machine(self._node.machine)
         await self.node_status.register()
         self._spawn(self._lease.run(self.node_status.node), "lease")
         self._spawn(self.node_status.run(), "node status")
@@ -159,13 +147,12 @@ class Kubelet:
     async def _runtime_lost(self, error: RuntimeServiceError) -> None:
         """Tell that no pod can run, until the runtime answers again and has this machine."""
         log.error("%s", error)
-        config = self.config
         self.node_status.runtime_error = str(error)
         self.node_status.report_soon()
         while self.node_status.runtime_error:
             await self.clock.sleep(RUNTIME_RETRY_SECONDS)
             try:
-                await self.runtime.ensure_machine(MachineConfig(config.nodeName, config.address, config.podCIDR))
+                await self.runtime.ensure_machine(self._node.machine)
                 await self._runtime_pods.relist()
                 self.node_status.runtime_error = ""
                 self.on_new_machine()
@@ -175,8 +162,11 @@ class Kubelet:
         self._workers.wake_all()
 
     async def _remove_orphans(self, known: set[str]) -> None:
-        """Sandboxes whose pods went while no kubelet looked."""
+        """Sandboxes and folders whose pods went while no kubelet looked."""
         wanted = {podutil.uid(pod) for pod in self._pod_informer.list()}
+        for folder in self._node.pods_folder.iterdir():
+            if folder.name.rpartition("_")[2] not in wanted:
+                rmtree(folder, ignore_errors=True)
         for pod_uid in known - wanted:
             log.info("removing the sandboxes of pod %s, which is gone", pod_uid)
             await self._runtime_pods.remove(pod_uid)

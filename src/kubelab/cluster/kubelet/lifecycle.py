@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubelab.clock import Clock
 from kubelab.cluster.kubelet import podutil
 from kubelab.cluster.kubelet.http_get import HTTPError, http_get
+from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.podutil import Container
 from kubelab.runtime.api import RuntimeServiceError
-from kubelab.runtime.client import RuntimeClient
 
 NO_TIMEOUT = 0.0  # the grace period ends a preStop hook, nothing a postStart hook
 HTTP_TIMEOUT = 60.0
@@ -23,10 +22,10 @@ class HookError(Exception):
 
 
 class HookRunner:
-    """Runs hooks of containers on one machine."""
+    """Runs hooks of containers on one node."""
 
-    def __init__(self, runtime: RuntimeClient, machine: str, clock: Clock) -> None:
-        self._runtime, self._machine, self._clock = runtime, machine, clock
+    def __init__(self, node: Node) -> None:
+        self._node, self._runtime = node, node.runtime
 
     async def run(self, hook: dict[str, Any], container: Container, container_id: str, pod_ip: str) -> None:
         """Returns when the hook is done. HookError where it failed or its kind is unknown."""
@@ -35,7 +34,7 @@ class HookRunner:
         elif action := hook.get("httpGet"):
             await self._http(action, container, pod_ip)
         elif action := hook.get("sleep"):
-            await self._clock.sleep(action["seconds"])
+            await self._node.clock.sleep(action["seconds"])
         else:
             raise HookError(f"invalid handler: {', '.join(hook) or 'empty'}")
 
@@ -68,4 +67,4 @@ class HookRunner:
             )
 
     async def _dial(self, host: str, port: int, seconds: float) -> Any:
-        return await self._runtime.dial(self._machine, host, port, seconds)
+        return await self._runtime.dial(self._node.name, host, port, seconds)

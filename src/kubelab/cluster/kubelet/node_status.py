@@ -7,15 +7,13 @@ nodeStatusUpdateFrequency and written when it has changed or nodeStatusReportFre
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
-from kubelab.clock import Clock
 from kubelab.cluster.client import AlreadyExists, APIClient, APIError
-from kubelab.cluster.events import EventRecorder, timestamp
+from kubelab.cluster.events import timestamp
 from kubelab.cluster.kubelet import machine
 from kubelab.cluster.kubelet.alarm import Alarm
-from kubelab.cluster.kubelet.config import KubeletConfiguration
+from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.resources import NODES
 from kubelab.images.store import ImageStore
 
@@ -35,18 +33,10 @@ HEALTHY = {
 class NodeStatus:
     """`runtime_error` is why pods cannot run here now, "" while they can."""
 
-    def __init__(
-        self,
-        config: KubeletConfiguration,
-        client: APIClient,
-        images: ImageStore,
-        recorder: EventRecorder,
-        folder: Path,
-        clock: Clock,
-    ) -> None:
-        self._config, self._client, self._images = config, client, images
-        self._recorder, self._folder, self._clock = recorder, folder, clock
-        self._alarm = Alarm(clock)
+    def __init__(self, node: Node, client: APIClient, images: ImageStore) -> None:
+        self._config, self._recorder, self._folder, self._clock = node.config, node.recorder, node.folder, node.clock
+        self._client, self._images = client, images
+        self._alarm = Alarm(node.clock)
         self._conditions: dict[str, dict[str, Any]] = {}
         self._reported: dict[str, Any] = {}
         self._reported_at = 0.0

@@ -6,17 +6,13 @@ Upstream: SyncPod, SyncTerminatingPod and SyncTerminatedPod in pkg/kubelet/kubel
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from kubelab.clock import Clock
-from kubelab.cluster.events import EventRecorder
-from kubelab.cluster.kubelet import admission, conditions, pod_status, podutil
-from kubelab.cluster.kubelet.backoff import Backoff
+from kubelab.cluster.kubelet import actions, admission, conditions, pod_status, podutil
 from kubelab.cluster.kubelet.container_config import log_folder
 from kubelab.cluster.kubelet.fieldref import Runtime
-from kubelab.cluster.kubelet.images import ImageManager
+from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.pod_sync import PodSyncer, SyncError
 from kubelab.cluster.kubelet.podutil import TERMINAL_PHASES, Container, Pod
 from kubelab.cluster.kubelet.prober.manager import ProbeManager
@@ -37,24 +33,17 @@ DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the spec
 class PodLifecycle:
     def __init__(
         self,
-        host_ip: str,
-        folder: Path,
+        node: Node,
         pods: RuntimePods,
         syncer: PodSyncer,
         statuses: StatusManager,
         probes: ProbeManager,
         volumes: Volumes,
-        images: ImageManager,
         reasons: ReasonCache,
-        backoff: Backoff,
-        recorder: EventRecorder,
-        clock: Clock,
         allocatable: Allocatable,
     ) -> None:
-        self._host_ip, self._folder, self._pods, self._syncer = host_ip, folder, pods, syncer
-        self._statuses, self._probes, self._volumes, self._images = statuses, probes, volumes, images
-        self._reasons, self._backoff, self._recorder, self._clock = reasons, backoff, recorder, clock
-        self._allocatable = allocatable
+        self._node, self._pods, self._syncer, self._statuses = node, pods, syncer, statuses
+        self._probes, self._volumes, self._reasons, self._allocatable = probes, volumes, reasons, allocatable
         self._failed: dict[str, tuple[str, str]] = {}  # pod UID -> reason and message of a pod that the kubelet ends
         self._refreshed: dict[str, float] = {}  # pod UID -> when its volumes were set up last
 
@@ -74,7 +63,7 @@ class PodLifecycle:
         if status["phase"] in TERMINAL_PHASES:
             return None
         facts = self._facts(observed)
-        plan = self._syncer.plan(pod, observed, self._probes.judge, self._has_started(pod))
+        plan = actions.compute(pod, observed, self._probes.judge, self._has_started(pod))
         await self._set_up_volumes(pod, facts)
         try:
             changed = await self._syncer.sync(pod, observed, plan, facts)
@@ -109,12 +98,10 @@ class PodLifecycle:
         uid = podutil.uid(pod)
         await self._pods.remove(uid)
         self._volumes.tear_down(uid)
-        rmtree(log_folder(self._folder, pod), ignore_errors=True)
+        rmtree(log_folder(self._node.pods_folder, pod), ignore_errors=True)
         self._statuses.forget(uid)
         self._probes.remove_pod(uid)
-        self._reasons.forget(uid)
-        self._images.forget(uid)
-        self._backoff.forget(f"{uid}_")
+        self._syncer.forget(uid)
         self._refreshed.pop(uid, None)
         self._failed.pop(uid, None)
 
@@ -124,7 +111,7 @@ class PodLifecycle:
         started = (self._statuses.get(podutil.uid(pod)) or {}).get("startTime")
         if allowed is None or not started:
             return None
-        return allowed - (self._clock.now() - parse_time(started)).total_seconds()
+        return allowed - (self._node.clock.now() - parse_time(started)).total_seconds()
 
     def _past_deadline(self, pod: Pod, status: Status) -> bool:
         left = self.deadline(pod)
@@ -134,7 +121,7 @@ class PodLifecycle:
         """The kubelet itself ends the pod: phase Failed, with reason and message of its own."""
         reason, message = why
         self._failed[podutil.uid(pod)] = why
-        self._recorder.event(pod, "Normal" if why == DEADLINE else "Warning", reason, message)
+        self._node.recorder.event(pod, "Normal" if why == DEADLINE else "Warning", reason, message)
         self._statuses.set(pod, self._generate(pod, observed))
 
     def _generate(self, pod: Pod, observed: RuntimePod, *, terminal: bool = False) -> Status:
@@ -142,7 +129,7 @@ class PodLifecycle:
             pod,
             observed,
             self._statuses.get(podutil.uid(pod)) or pod.get("status", {}),
-            host_ip=self._host_ip,
+            host_ip=self._node.config.node_ip,
             reasons=self._reasons,
             probes=self._probes.update_status,
             terminal=terminal,
@@ -155,18 +142,18 @@ class PodLifecycle:
 
     def _facts(self, observed: RuntimePod) -> Runtime:
         ip = observed.sandbox.ip if observed.sandbox else ""
-        return Runtime(self._host_ip, ip, self._allocatable())
+        return Runtime(self._node.config.node_ip, ip, self._allocatable())
 
     def _has_started(self, pod: Pod) -> Callable[[Container, ContainerStatus], bool]:
         return lambda container, status: self._probes.has_started(pod, container["name"], SCHEME + status.id)
 
     async def _set_up_volumes(self, pod: Pod, facts: Runtime) -> None:
-        now, last = self._clock.monotonic(), self._refreshed.get(podutil.uid(pod))
+        now, last = self._node.clock.monotonic(), self._refreshed.get(podutil.uid(pod))
         if last is not None and now - last < VOLUME_REFRESH_SECONDS:
             return
         try:
             await self._volumes.set_up(pod, facts)
         except VolumeError as error:
-            self._recorder.event(pod, "Warning", "FailedMount", str(error))
+            self._node.recorder.event(pod, "Warning", "FailedMount", str(error))
             raise SyncError(str(error)) from error
         self._refreshed[podutil.uid(pod)] = now

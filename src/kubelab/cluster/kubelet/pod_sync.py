@@ -6,21 +6,19 @@ createPodSandbox in kuberuntime_sandbox.go.
 
 from __future__ import annotations
 
-from kubelab.clock import Clock
-from kubelab.cluster.events import EventRecorder
-from kubelab.cluster.kubelet import actions, podutil
-from kubelab.cluster.kubelet.actions import HasStarted, Judge, PodActions
+from kubelab.cluster.kubelet import podutil
+from kubelab.cluster.kubelet.actions import PodActions
 from kubelab.cluster.kubelet.backoff import Backoff
 from kubelab.cluster.kubelet.container_config import hostname
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
 from kubelab.cluster.kubelet.container_starter import ContainerStarter
 from kubelab.cluster.kubelet.fieldref import Runtime
+from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.cluster.kubelet.reasons import ReasonCache, StartError
 from kubelab.cluster.kubelet.runtime_pods import RuntimePods
 from kubelab.cluster.kubelet.runtime_status import RuntimePod, parse_time, pod_labels
 from kubelab.runtime.api import ContainerState, PodSandboxConfig, PodSandboxStatus, RuntimeServiceError
-from kubelab.runtime.client import RuntimeClient
 
 
 class SyncError(Exception):
@@ -32,26 +30,14 @@ class SyncError(Exception):
 
 
 class PodSyncer:
-    """Runs the sandbox and the containers of pods on one machine."""
+    """Runs the sandbox and the containers of pods on one node. `reasons` says what its containers wait for."""
 
     def __init__(
-        self,
-        runtime: RuntimeClient,
-        machine: str,
-        pods: RuntimePods,
-        starter: ContainerStarter,
-        killer: ContainerKiller,
-        reasons: ReasonCache,
-        backoff: Backoff,
-        recorder: EventRecorder,
-        clock: Clock,
+        self, node: Node, pods: RuntimePods, starter: ContainerStarter, killer: ContainerKiller, reasons: ReasonCache
     ) -> None:
-        self._runtime, self._machine, self._pods = runtime, machine, pods
-        self._starter, self._killer, self._reasons = starter, killer, reasons
-        self._backoff, self._recorder, self._clock = backoff, recorder, clock
-
-    def plan(self, pod: Pod, observed: RuntimePod, judge: Judge, has_started: HasStarted) -> PodActions:
-        return actions.compute(pod, observed, judge, has_started)
+        self._node, self._runtime, self._recorder = node, node.runtime, node.recorder
+        self._pods, self._starter, self._killer, self._reasons = pods, starter, killer, reasons
+        self._backoff = Backoff(node.clock, maximum=node.config.maxContainerRestartPeriod)
 
     async def sync(self, pod: Pod, observed: RuntimePod, plan: PodActions, facts: Runtime) -> bool:
         """Carry `plan` out; True where something was started or stopped. SyncError where a part must be tried again."""
@@ -74,6 +60,12 @@ class PodSyncer:
         """The pod is to end: do not wait for what its start waits for."""
         self._starter.abort(pod_uid)
 
+    def forget(self, pod_uid: str) -> None:
+        """The pod is gone."""
+        self._reasons.forget(pod_uid)
+        self._backoff.forget(f"{pod_uid}_")
+        self._starter.forget(pod_uid)
+
     async def kill_pod(self, pod: Pod, observed: RuntimePod, grace: float) -> None:
         """Stop every container within `grace` seconds, then the sandboxes."""
         ip = observed.sandbox.ip if observed.sandbox else ""
@@ -93,7 +85,7 @@ class PodSyncer:
             name=podutil.name(pod),
             namespace=podutil.namespace(pod),
             uid=podutil.uid(pod),
-            machine=self._machine,
+            machine=self._node.name,
             hostname=hostname(pod),
             attempt=attempt,
             labels=pod_labels(pod),

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from kubelab.cluster.events import EventRecorder
 from kubelab.cluster.kubelet import podutil
 from kubelab.cluster.kubelet.http_get import BODY_LIMIT, HTTPError, Streams, describe_os_error, http_get
+from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.cluster.kubelet.prober.results import Result
 from kubelab.cluster.kubelet.runtime_status import SCHEME
 from kubelab.runtime.api import RuntimeServiceError
-from kubelab.runtime.client import RuntimeClient
 
 MAX_RETRIES = 3
 TITLES = {"liveness": "Liveness", "readiness": "Readiness", "startup": "Startup"}
@@ -28,8 +27,8 @@ class ProbeError(Exception):
 
 
 class Prober:
-    def __init__(self, runtime: RuntimeClient, machine: str, recorder: EventRecorder) -> None:
-        self._runtime, self._machine, self._recorder = runtime, machine, recorder
+    def __init__(self, node: Node) -> None:
+        self._node, self._runtime, self._recorder = node, node.runtime, node.recorder
 
     async def probe(
         self, kind: str, pod: Pod, status: dict[str, Any], container: Container, container_id: str
@@ -115,7 +114,7 @@ class Prober:
     async def _dial(self, host: str, port: int, seconds: float) -> Streams:
         """From inside the node, as the kubelet's own connections are upstream."""
         try:
-            return await self._runtime.dial(self._machine, host, port, seconds)
+            return await self._runtime.dial(self._node.name, host, port, seconds)
         except RuntimeServiceError as error:
             raise ProbeError(str(error)) from error
 
