@@ -1,8 +1,8 @@
 """What every engine process does alike: die with its owner, say when it is ready, stop when told.
 
 A component is `async def run(component)`; `main(run)` is its whole `__main__`. The supervisor starts it, reads one JSON
-line from the descriptor named in `$KUBELAB_READY_FD`, and stops it with SIGTERM. Where `$KUBELAB_GO_FD` is given, the component
-begins when a byte can be read from it: it has then done its imports while what it needs was being started.
+line from the descriptor named in `$KUBELAB_READY_FD`, and stops it with SIGTERM. Where `$KUBELAB_GO_FD` is given, the
+component begins when a byte can be read from it: it has then done its imports while what it needs was being started.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Component:
 
 def main(run: Callable[[Component], Awaitable[None]]) -> None:
     """Run a component to its end. The log goes to stderr, which the supervisor points at the component's file."""
-    logging.basicConfig(level=os.environ.get("KUBELAB_LOG", "INFO"), format="%(asctime)s %(levelname).1s %(name)s %(message)s")
+    level = os.environ.get("KUBELAB_LOG", "INFO")
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname).1s %(name)s %(message)s")
     if "KUBELAB_PARENT" in os.environ:
         die_with_parent()
     _wait_for_go()

@@ -18,6 +18,7 @@ from kubelab.lifecycle import LifecycleError, down, running, up
 
 FIRST_PAGE = "notebooks/00_start_here.ipynb"
 PROFILE = "class"
+CONFIG = Path(__file__).with_name("jupyter")
 
 
 def open_lab(home: Home, port: int | None, options: Sequence[str]) -> int:
@@ -25,7 +26,7 @@ def open_lab(home: Home, port: int | None, options: Sequence[str]) -> int:
     folder = course_folder()
     own_cluster = bool(os.environ.get("KUBELAB_CONTEXT"))
     started = not own_cluster and running(home) is None
-    environment = dict(os.environ)
+    environment = {**os.environ, "JUPYTER_CONFIG_PATH": _config_path(os.environ.get("JUPYTER_CONFIG_PATH", ""))}
     if not own_cluster:
         status = up(home, PROFILE)
         print(f"engines are up: profile {status['profile']}, runtime level {status['level']}")
@@ -64,6 +65,11 @@ def command(folder: Path, port: int | None, options: Sequence[str], environment:
     if not displayed and not environment.get("BROWSER"):
         arguments.append("--no-browser")
     return [*arguments, *options]
+
+
+def _config_path(given: str) -> str:
+    """JupyterLab's configuration, with ours last: no question about news pops up before the lesson has begun."""
+    return os.pathsep.join(filter(None, (given, str(CONFIG))))
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> int:
