@@ -50,7 +50,7 @@ def complete(body: Fields, image: Image) -> tuple[Fields, Fields]:
     given = {name: value for name, value in body.items() if name not in ("HostConfig", "NetworkingConfig")}
     _refuse("", given, CONFIG_HONOURED | {"Healthcheck", "Volumes"})
     _refuse("HostConfig.", host, HOST_HONOURED)
-    _check_config(given)
+    _check_config(given, {mount.container_path for mount in listed_mounts(host)})
     _check_host(host)
     _check_networks(body.get("NetworkingConfig") or {})
     config = _merge(given, image.run_config)
@@ -70,14 +70,14 @@ def _refuse(prefix: str, given: Fields, honoured: frozenset[str]) -> None:
             raise DockerError(400, f"{prefix}{name} is not supported by this engine: leave it out")
 
 
-def _check_config(config: Fields) -> None:
+def _check_config(config: Fields, bound: set[str]) -> None:
     healthcheck = config.get("Healthcheck") or {}
     if healthcheck.get("Test") not in (None, [], ["NONE"]):
         raise DockerError(
             400, "Healthcheck is not supported by this engine: leave it out, or watch the container itself"
         )
-    if config.get("Volumes"):
-        raise DockerError(400, "Volumes are not supported by this engine: bind a folder with -v /path:/path")
+    for path in set(config.get("Volumes") or ()) - bound:  # the SDK names the targets of binds here too
+        raise DockerError(400, f"volume {path} is not supported by this engine: bind a folder with -v /path:{path}")
 
 
 def _check_host(host: Fields) -> None:
