@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubelab.runtime.api import Mount
+from kubelab.runtime.sandbox import ETC_FILES
 from kubelab.runtime.syscalls import (
     MNT_DETACH,
     MS_BIND,
@@ -54,24 +54,28 @@ class RootFS:
         return self.folder / "upper"
 
     def prepare(self) -> None:
-        """Make the folders. Layers get short names, because all of overlayfs' options have to fit into one page."""
-        for name in ("upper", "work", "merged", "l"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        for number, layer in enumerate(self.lower_dirs):
-            with contextlib.suppress(FileExistsError):
-                (self.folder / "l" / str(number)).symlink_to(layer)
+        """Make the folders. Layers get short names, because all of overlayfs' options have to fit into one page.
 
-    def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        The lowest layer is ours: the mount points that every container needs. So they are no change of the container's,
+        which is what Docker has its init layer for.
+        """
+        points = self.folder / "l" / str(len(self.lower_dirs))
+        for name in ("proc", "sys", "dev", "etc"):
+            (points / name).mkdir(parents=True)
+        for name in ETC_FILES:
+            (points / "etc" / name).touch()
+        for name in ("upper", "work", "merged"):
+            (self.folder / name).mkdir()
+        for number, layer in enumerate(self.lower_dirs):
+            (self.folder / "l" / str(number)).symlink_to(layer)
 
     def enter(self) -> None:
         """Mount everything and make it `/`. The caller has its namespaces already, the mount namespace for itself."""
         os.chdir(self.folder)
-        lower = ":".join(f"l/{number}" for number in range(len(self.lower_dirs))) or "l"
+        lower = ":".join(f"l/{number}" for number in range(len(self.lower_dirs) + 1))
         mount("overlay", "merged", "overlay", 0, f"lowerdir={lower},upperdir=upper,workdir=work,userxattr")
+        Path("work/work").chmod(0o700)  # the kernel makes it with 000, and an ordinary user could not delete it then
         os.chdir("merged")
-        for name in ("proc", "sys", "dev", "etc"):
-            Path(name).mkdir(exist_ok=True)
         _mount_kernel_views()
         _mount_devices(self.shm)
         sources = [(os.open(Path(each.host_path).resolve(), os.O_PATH), each) for each in self.mounts]

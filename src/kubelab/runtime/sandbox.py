@@ -9,6 +9,8 @@ from pathlib import Path
 from kubelab.runtime.api import PodSandboxConfig, PodSandboxStatus, SandboxState
 from kubelab.runtime.logs import timestamp
 
+ETC_FILES = ("hosts", "hostname", "resolv.conf")  # of /etc
+
 
 @dataclass
 class Sandbox:
@@ -34,7 +36,7 @@ class Sandbox:
 
     def etc_files(self) -> dict[str, Path]:
         """Container path -> file of ours, mounted where the container's config mounts nothing itself."""
-        return {f"/etc/{name}": self.folder / name for name in ("hosts", "hostname", "resolv.conf")}
+        return {f"/etc/{name}": self.folder / name for name in ETC_FILES}
 
     def write_etc(self) -> None:
         """There is no name server in the lab's network unless the client mounts its own /etc/resolv.conf."""

@@ -59,6 +59,7 @@ class Daemon:
     def start(cls, level: Level, home: Home, image: str) -> Daemon:
         reader, writer = os.pipe()
         env = os.environ | {"KUBELAB_HOME": str(home.path), "KUBELAB_RUNTIME": level, "KUBELAB_READY_FD": str(writer)}
+        env["KUBELAB_PARENT"] = str(os.getpid())  # it ends with the tests, however they end
         process = subprocess.Popen([sys.executable, "-m", "kubelab.runtime"], env=env, pass_fds=[writer])
         os.close(writer)
         with os.fdopen(reader) as ready:

@@ -119,6 +119,12 @@ async def test_changes_are_in_the_writable_layer_and_nowhere_else(lab: Lab) -> N
     assert code == 0
 
 
+async def test_a_program_that_changes_nothing_leaves_an_empty_layer(lab: Lab) -> None:
+    container = await lab.start(await lab.pod(), "true")
+    await lab.ended(container)
+    assert list(lab.client.writable_layer(container).iterdir()) == []
+
+
 async def test_a_mount_is_the_hosts_folder(lab: Lab) -> None:
     shared = lab.logs / "shared"
     shared.mkdir(exist_ok=True)

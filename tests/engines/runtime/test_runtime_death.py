@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,13 @@ async def test_after_a_kill_the_next_daemon_clears_up(start_daemon: Callable[[],
         assert await RuntimeClient(daemon.home.runtime_socket).list_pod_sandbox() == []
     finally:
         again.stop()
+
+
+async def test_what_a_kill_leaves_can_be_deleted_by_its_owner(start_daemon: Callable[[], Daemon]) -> None:
+    daemon = start_daemon()
+    await busy_lab(daemon)
+    daemon.stop(signal.SIGKILL)
+    shutil.rmtree(daemon.home.runtime)
 
 
 async def test_with_its_monitor_a_container_ends(start_daemon: Callable[[], Daemon]) -> None:
