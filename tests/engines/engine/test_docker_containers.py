@@ -130,7 +130,7 @@ def test_auto_remove(containers):
 
 def test_a_running_container_is_removed_by_force_only(containers):
     container = run(containers, "sleep", "100")
-    with pytest.raises(docker.errors.APIError, match="container is running") as refused:
+    with pytest.raises(docker.errors.APIError, match="running") as refused:
         container.remove()
     assert refused.value.status_code == 409
     container.remove(force=True)
@@ -248,7 +248,7 @@ def test_exec_in_the_background_and_of_nothing(containers, client):
     container.exec_run(["sh", "-c", "echo made > made"], detach=True)
     eventually(lambda: container.exec_run(["cat", "made"]).output == b"made\n", "the file is there")
     missing = container.exec_run(["nonesuch"])
-    assert missing.exit_code == 127
+    assert missing.exit_code in ((126, 127) if REAL else (127,))  # dockerd said 126 until version 23
     assert b"executable file not found in $PATH" in missing.output
     container.kill()
     with pytest.raises(docker.errors.APIError, match="is not running") as refused:
@@ -288,7 +288,7 @@ def test_top_and_stats(containers):
 def test_diff_tells_added_changed_deleted(containers):
     container = run(containers, "sh", "-c", "echo x > /added; echo y >> /etc/passwd; rm /etc/group")
     container.wait()
-    assert container.diff() == [
+    assert sorted(container.diff(), key=lambda change: change["Path"]) == [
         {"Path": "/added", "Kind": 1},
         {"Path": "/etc", "Kind": 0},
         {"Path": "/etc/group", "Kind": 2},
