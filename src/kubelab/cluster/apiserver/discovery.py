@@ -16,13 +16,14 @@ from aiohttp import web
 
 from kubelab.cluster.apiserver import errors
 from kubelab.cluster.resources import RESOURCES, Resource, Subresource
+from kubelab.cluster.version import GIT_VERSION
 
 Object = dict[str, Any]
 _MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 VERSION = {
     "major": "1",
     "minor": "33",
-    "gitVersion": "v1.33.0",
+    "gitVersion": GIT_VERSION,
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "1970-01-01T00:00:00Z",

@@ -116,25 +116,6 @@ def _compare(key: str, operator: str, bound: str) -> Requirement:
     return compare
 
 
-def matches(selector: dict | None, labels: Labels | None) -> bool:
-    """Whether a LabelSelector object (matchLabels, matchExpressions) selects these labels. None selects nothing."""
-    if selector is None:
-        return False
-    have = labels or {}
-    if any(have.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_expression(e, have) for e in selector.get("matchExpressions") or ())
-
-
-def _expression(expression: dict, labels: Labels) -> bool:
-    key, operator, values = expression["key"], expression["operator"], expression.get("values") or ()
-    if operator == "Exists":
-        return key in labels
-    if operator == "DoesNotExist":
-        return key not in labels
-    return (labels.get(key) in values) is (operator == "In")
-
-
 def to_string(selector: dict | None) -> str:
     """A LabelSelector or a plain map as `kubectl get` prints it: `a=b,c in (d,e)`."""
     if not selector:

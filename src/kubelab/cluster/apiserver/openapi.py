@@ -17,6 +17,7 @@ from aiohttp import web
 from kubelab.cluster.apiserver import errors, openapi_v2, patch
 from kubelab.cluster.apiserver.schema import definitions
 from kubelab.cluster.resources import RESOURCES, Resource
+from kubelab.cluster.version import GIT_VERSION
 
 Object = dict[str, Any]
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
@@ -68,7 +69,7 @@ def _document(name: str) -> bytes:
     served = [r for r in RESOURCES if _name(r) == name]
     document = {
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": "v1.33.0"},
+        "info": {"title": "Kubernetes", "version": GIT_VERSION},
         "paths": {path: item for r in served for path, item in _paths(r, source).items()},
         "components": {"schemas": _schemas(served, source)},
     }

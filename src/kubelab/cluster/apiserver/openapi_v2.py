@@ -14,6 +14,7 @@ from aiohttp import web
 
 from kubelab.cluster.apiserver import errors
 from kubelab.cluster.apiserver.schema import definitions
+from kubelab.cluster.version import GIT_VERSION
 
 Object = dict[str, Any]
 # Clients ask for `…spec.v2@v1.0+protobuf`, which is no valid media type and so cannot be answered.
@@ -36,7 +37,7 @@ def respond(request: web.Request) -> web.Response:
 @cache
 def document() -> bytes:
     """The message Document: versions and definitions; clients look at no paths."""
-    info = _string(1, "Kubernetes") + _string(2, "v1.33.0")
+    info = _string(1, "Kubernetes") + _string(2, GIT_VERSION)
     named = b"".join(_bytes(1, _named(name, _schema(schema))) for name, schema in definitions().items())
     return _string(1, "2.0") + _bytes(2, info) + _bytes(8, b"") + _bytes(9, named)
 

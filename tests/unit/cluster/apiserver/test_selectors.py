@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kubelab.cluster.apiserver import fieldselector, labelselector
 from kubelab.cluster.apiserver.labelselector import SelectorError
+from kubelab.cluster.selectors import label_selector_matches
 
 
 @pytest.mark.parametrize(
@@ -48,15 +49,15 @@ names = st.text("abc", min_size=1, max_size=3)
 def test_a_map_as_text_selects_what_the_map_selects(labels, wanted):
     expected = all(labels.get(key) == value for key, value in wanted.items())
     assert labelselector.parse(labelselector.to_string(wanted))(labels) is expected
-    assert labelselector.matches({"matchLabels": wanted}, labels) is expected
+    assert label_selector_matches({"matchLabels": wanted}, labels) is expected
 
 
 def test_label_selector_objects():
     selector = {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "NotIn", "values": ["d"]}]}
-    assert labelselector.matches(selector, {"a": "b"})
-    assert not labelselector.matches(selector, {"a": "b", "c": "d"})
-    assert not labelselector.matches(None, {})
-    assert labelselector.matches({}, {"any": "thing"})
+    assert label_selector_matches(selector, {"a": "b"})
+    assert not label_selector_matches(selector, {"a": "b", "c": "d"})
+    assert not label_selector_matches(None, {})
+    assert label_selector_matches({}, {"any": "thing"})
     assert labelselector.to_string(selector) == "a=b,c notin (d)"
 
 

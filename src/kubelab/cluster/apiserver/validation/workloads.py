@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubelab.cluster.apiserver import labelselector, objectmeta
+from kubelab.cluster.apiserver import objectmeta
 from kubelab.cluster.apiserver.fielderrors import FieldError, forbidden, go_value, invalid, not_supported, required
 from kubelab.cluster.apiserver.validation.common import at_least, label_selector
 from kubelab.cluster.apiserver.validation.pod import pod_spec
+from kubelab.cluster.selectors import label_selector_matches
 
 Object = dict[str, Any]
 IMMUTABLE = "field is immutable"
@@ -69,7 +70,8 @@ def _template(spec: Object, selector: Object, required_name: str = "") -> list[F
     labels = (template.get("metadata") or {}).get("labels") or {}
     problems: list[FieldError] = []
     wanted = selector.get("matchLabels") or selector.get("matchExpressions")
-    if wanted and not labelselector.matches(selector, labels):
+    valid = not label_selector(selector, "")
+    if wanted and valid and not label_selector_matches(selector, labels):
         where = "spec.template.metadata.labels"
         problems.append(invalid(where, go_value("map[string]string", labels), MISMATCH))
     problems += objectmeta.labels(labels, "spec.template.metadata.labels")
