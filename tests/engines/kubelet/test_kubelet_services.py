@@ -6,8 +6,6 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
-
 from engines.cluster.lab import eventually
 from kubelab.cluster.resources import PODS, SERVICES
 
@@ -92,11 +90,14 @@ async def test_without_endpoints_connections_are_refused(bench: Bench) -> None:
     await bench.delete("a", grace_period_seconds=0)
 
     async def refused() -> bool:
-        return await ask(host, port) == b""
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except ConnectionRefusedError:
+            return True
+        writer.close()
+        return False
 
     await eventually(refused, "a refusal", 20)
-    with pytest.raises(ConnectionRefusedError):
-        await asyncio.open_connection(host, port)
 
 
 async def test_large_bodies_pass_whole(bench: Bench) -> None:

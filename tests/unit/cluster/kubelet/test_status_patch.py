@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubelab.cluster.kubelet.status_patch import status_patch
@@ -59,6 +59,7 @@ def statuses() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+@settings(database=None)
 @given(statuses(), statuses())
 def test_a_patch_leads_from_any_status_to_any_other(old: dict[str, Any], new: dict[str, Any]) -> None:
     result = strategic(old, status_patch(old, new))
