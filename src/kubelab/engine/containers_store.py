@@ -258,16 +258,15 @@ class Containers:
         if wait is None:
             configured = container.config.get("StopTimeout")
             wait = STOP_TIMEOUT if configured is None else configured
-        seconds = wait if wait >= 0 else 1e9
         before = container.ends
         runtime, identifier = self._engine.runtime, container.runtime_id
-        if signal and seconds > 0:
-            await runtime.kill_container(identifier, signal_number(signal))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self.end_after(container, before)
-            seconds = 0
-        await runtime.stop_container(identifier, seconds)
+        number = signal_number(signal or container.config["StopSignal"] or "SIGTERM")
+        with suppress(RuntimeServiceError):  # it ends just now
+            await runtime.kill_container(identifier, number)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait if wait >= 0 else None):
+                await self.end_after(container, before)
+        await runtime.stop_container(identifier, 0)
         await self.end_after(container, before)
         self._event(container, "stop")
         return True
@@ -301,7 +300,8 @@ class Containers:
                     f'cannot remove container "/{container.name}": container is running: '
                     "stop the container before removing or force remove",
                 )
-            await self.halt(container, 0)
+            with suppress(DockerError):  # it has ended meanwhile
+                await self.kill(container, "SIGKILL")
         async with container.busy:
             if container.removed:
                 return

@@ -88,7 +88,7 @@ def test_a_program_that_cannot_be_started(containers, program: str, code: int, w
 def test_stop_sends_the_stop_signal_then_kills(containers):
     polite = (
         "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(3)); print('up', flush=True); "
-        "signal.pause()"
+        "[signal.pause() for _ in iter(int, 1)]"
     )
     container = run(containers, "python3", "-c", polite)
     eventually(lambda: container.logs() == b"up\n", "the handler is there")
