@@ -57,15 +57,17 @@ class RootFS:
         """Make the folders. Layers get short names, because all of overlayfs' options have to fit into one page.
 
         The lowest layer is ours: the mount points that every container needs. So they are no change of the container's,
-        which is what Docker has its init layer for.
+        which is what Docker has its init layer for. A container that is started again has them already.
         """
+        if (self.folder / "merged").exists():
+            return
         points = self.folder / "l" / str(len(self.lower_dirs))
         for name in ("proc", "sys", "dev", "etc"):
             (points / name).mkdir(parents=True)
         for name in ETC_FILES:
             (points / "etc" / name).touch()
         for name in ("upper", "work", "merged"):
-            (self.folder / name).mkdir()
+            (self.folder / name).mkdir(exist_ok=True)  # `docker cp` into a new container has made upper
         for number, layer in enumerate(self.lower_dirs):
             (self.folder / "l" / str(number)).symlink_to(layer)
 
