@@ -88,6 +88,13 @@ def refresh(path: Path, arguments: argparse.Namespace) -> bool:
     return before != after
 
 
+def nbval_command(paths: Iterable[Path]) -> list[str]:
+    """The command that runs these notebooks and compares their outputs with those that are saved, strictly."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={ROOT}"]
+    options = ["--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}"]
+    return [*command, *options, *map(str, paths)]
+
+
 def read_rules(path: Path) -> Rules:
     """The (regex, replacement) pairs of a file in nbval's format, read as nbval reads it."""
     pairs = re.findall(r"^regex: (.*)$\n^replace: (.*)$", path.read_text(), flags=re.MULTILINE)

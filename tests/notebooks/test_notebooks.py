@@ -5,35 +5,23 @@ Each runs in a process of its own, and again in reverse order, so that none work
 
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
+from tools.notebooks import IGNORED, NOTEBOOKS, ROOT, nbval_command
 
-ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-SANITIZE = Path(__file__).with_name("sanitize.cfg")
-IGNORED = "nbval-ignore-output"
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 MOST_IGNORED = 0.25  # of a notebook's code cells
 
 
 def nbval(home, *notebooks):
     """Run nbval on the engines in `home`."""
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={ROOT}"),
-            *("--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}", *map(str, notebooks)),
-        ],
-        env={**os.environ, "KUBELAB_HOME": str(home.path), **home.shell_variables()},
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
+    environment = {**os.environ, "KUBELAB_HOME": str(home.path), **home.shell_variables()}
+    return subprocess.run(nbval_command(notebooks), env=environment, capture_output=True, text=True, cwd=ROOT)
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("notebook", PATHS, ids=lambda path: path.stem)
 def test_outputs_are_those_that_are_saved(notebook, best_engines):
     done = nbval(best_engines, notebook)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
@@ -41,11 +29,11 @@ def test_outputs_are_those_that_are_saved(notebook, best_engines):
 
 @pytest.mark.timeout(600)
 def test_in_reverse_order_too(best_engines):
-    done = nbval(best_engines, *reversed(NOTEBOOKS))
+    done = nbval(best_engines, *reversed(PATHS))
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("notebook", PATHS, ids=lambda path: path.stem)
 def test_what_is_saved_is_normalised(notebook):
     """Nobody saved it from JupyterLab: `make notebooks` did."""
     cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
@@ -53,7 +41,7 @@ def test_what_is_saved_is_normalised(notebook):
     assert [output.output_type for cell in cells for output in cell.outputs if output.output_type == "error"] == []
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("notebook", PATHS, ids=lambda path: path.stem)
 def test_few_outputs_are_not_compared(notebook):
     cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
     ignored = [cell for cell in cells if IGNORED in cell.metadata.get("tags", [])]
@@ -61,4 +49,4 @@ def test_few_outputs_are_not_compared(notebook):
 
 
 def test_all_five_are_there():
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["00", "01", "02", "03", "04"]
+    assert [path.stem[:2] for path in PATHS] == ["00", "01", "02", "03", "04"]

@@ -2,8 +2,7 @@
 
 import pytest
 from nbformat.v4 import new_output
-
-from notebooks import SANITIZE, normalised, read_rules, sanitise
+from tools.notebooks import SANITIZE, normalised, read_rules, sanitise
 
 RULES = read_rules(SANITIZE)
 

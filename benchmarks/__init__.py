@@ -1,0 +1,1 @@
+"""The figures that the project promises, measured: `make bench`, one JSON line a figure."""
