@@ -40,8 +40,9 @@ def compare(loads: dict[str, Load]) -> Table:
 
 def timeline(loads: dict[str, Load], title: str) -> Plot:
     """Every request of each shop over time: a dot where it was answered, a cross where it was lost."""
-    figure = make_subplots(
-        rows=1, cols=len(loads), shared_yaxes=True, subplot_titles=[_heading(*item) for item in loads.items()]
+    figure = make_subplots(rows=1, cols=len(loads), shared_yaxes=True, subplot_titles=list(loads))
+    longest = max(
+        (sample.at for load in loads.values() for samples in load.samples.values() for sample in samples), default=0
     )
     for column, load in enumerate(loads.values(), start=1):
         for answered, name, symbol, colour in ((True, "answered", "circle", GOOD), (False, "lost", "x", BAD)):
@@ -60,8 +61,19 @@ def timeline(loads: dict[str, Load], title: str) -> Plot:
                 col=column,
             )
         for at, name in load.marks:
-            figure.add_vline(x=at, line={"color": INK, "dash": "dot"}, annotation_text=name, row=1, col=column)
-        figure.update_xaxes(title_text="seconds", row=1, col=column)
+            figure.add_vline(
+                x=at,
+                line={"color": INK, "dash": "dot"},
+                annotation_text=name,
+                annotation_position="top right",
+                row=1,
+                col=column,
+            )
+        figure.update_xaxes(title_text="seconds", range=[-0.3, longest + 0.5], row=1, col=column)
+    features = list(next(iter(loads.values())).features)
+    figure.update_yaxes(
+        categoryarray=features, range=[len(features) - 0.5, -0.9]
+    )  # the first on top, room for the marks
     return _styled(figure, title)
 
 
@@ -75,16 +87,12 @@ def bars(figures: dict[str, dict[str, float]], title: str, unit: str) -> Plot:
             x=list(values),
             y=list(values.values()),
             text=[f"{value:.3g}" for value in values.values()],
+            textposition="outside",
+            cliponaxis=False,
             marker={"pattern": {"shape": pattern}},
         )
     figure.update_layout(barmode="group", yaxis_title=unit)
     return _styled(figure, title)
-
-
-def _heading(name: str, load: Load) -> str:
-    answered = sum(s.answered for samples in load.samples.values() for s in samples)
-    total = sum(len(samples) for samples in load.samples.values())
-    return f"{name}: {answered / max(total, 1):.0%} answered"
 
 
 def _styled(figure: go.Figure, title: str) -> Plot:

@@ -160,9 +160,15 @@ def announcement(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> s
     return "; ".join(news)
 
 
+def _last_seen(event: dict[str, Any]) -> tuple[str, int]:
+    """Events carry whole seconds; among those of one second the revision, which only grows, tells the newer."""
+    revision = event["metadata"].get("resourceVersion", "")
+    return event.get("lastTimestamp") or first_seen(event), int(revision) if revision.isdigit() else 0
+
+
 def event_rows(events: list[dict[str, Any]], pods: set[str]) -> list[dict[str, Any]]:
     """The newest events about the shown pods and their owners, newest first."""
-    newest = sorted(events, key=lambda event: event.get("lastTimestamp") or first_seen(event), reverse=True)
+    newest = sorted(events, key=_last_seen, reverse=True)
     rows = [
         {
             "reason": event["reason"],
