@@ -7,6 +7,7 @@ one of the three fails, the process ends, and the supervisor starts it again: al
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,7 +53,8 @@ async def run(component: Component) -> None:
         if controlling.done():
             controlling.result()  # raises what a controller died of
         controlling.cancel()
-        await asyncio.wait((controlling,))
+        with contextlib.suppress(asyncio.CancelledError):
+            await controlling
 
 
 async def _control(home: Home, clock: Clock) -> None:
