@@ -129,6 +129,19 @@ def test_a_lost_node_is_noticed_and_comes_back_empty(lab):
         eventually(lambda: before not in containers(core), "what ran there is gone")
 
 
+def test_state_of_another_level_is_refused_with_the_next_step(lab):
+    level = status(lab)["level"]
+    other = "process" if level == "namespaces" else "namespaces"
+    if other not in levels_here():
+        pytest.skip(f"the level {other} does not work here")
+    kubelab(lab, "down")
+    done = kubelab(lab, "up", check=False, KUBELAB_RUNTIME=other)
+    assert done.returncode == 1
+    assert f"made at runtime level {level}, and this start found {other}" in done.stderr
+    assert f"KUBELAB_RUNTIME={level}" in done.stderr
+    assert left_over(lab) == []
+
+
 def test_up_twice_at_once_makes_one_set(home):
     command = [sys.executable, "-m", "kubelab.cli", "up"]
     both = [subprocess.Popen(command, env={**os.environ, "KUBELAB_HOME": str(home.path)}) for _ in range(2)]

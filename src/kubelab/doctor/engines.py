@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from kubelab.home import Home
 from kubelab.lifecycle import LifecycleError, running
+from kubelab.settings.addresses import SERVICE_NODE_PORT_RANGE, Addresses, node_host
+from kubelab.settings.files import NODES
 from kubelab.settings.profiles import in_force
 from kubelab.supervisor.supervisor import STARTING
 
@@ -37,7 +39,7 @@ def examine(home: Home) -> tuple[dict[str, Any] | None, list[Finding]]:
         return None, [*found, state, *_last_failure(home)]
     found.append(Finding("supervisor", f"running, state in {home.path}"))
     found += [_component(each) for each in status["components"]]
-    found += [_api(home, status["server"]), _docker(home)]
+    found += [_api(home, status["server"]), _docker(home), *_node_ports(home, status["level"])]
     found.append(Finding("profile", status["profile"]))
     found += [Finding("", f"{name}: {value}") for name, value in in_force(status["profile"]).items()]
     return status, found
@@ -53,6 +55,14 @@ def _component(each: dict[str, Any]) -> Finding:
         return Finding(each["name"], text, State.NOTE, f"Run `kubelab node start {each['name']}`.")
     advice = f"Its log: {each['log']}. {each['last_error']}".strip()
     return Finding(each["name"], text, State.FAILED, advice)
+
+
+def _node_ports(home: Home, level: str) -> Iterator[Finding]:
+    """Where services of type NodePort are reached from the host."""
+    addresses = Addresses.of(level, home.path)
+    for number, name in enumerate(NODES, 1):
+        text = f"of {name} at {addresses.host_address(node_host(number))}:{SERVICE_NODE_PORT_RANGE}"
+        yield Finding("node ports", text)
 
 
 def _last_failure(home: Home) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from .units import Unit
 
 START_TIMEOUT = 60.0  # seconds until it has to be ready
 STOP_TIMEOUT = 8.0  # seconds from SIGTERM to SIGKILL
+LOG_SIZE = 4 << 20  # bytes after which the next start begins a new log, and keeps one old one
 TAIL = 15  # lines of a log that an error shows
 STARTED = "--- started"  # heads the lines of one start in a log
 
@@ -63,6 +64,8 @@ class Child:
             "KUBELAB_READY_FD": str(ready_write),
         }
         self.facts, self.started_at = None, time.time()
+        if self.log.exists() and self.log.stat().st_size > LOG_SIZE:
+            self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
             log.write(f"{STARTED} {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
             log.flush()

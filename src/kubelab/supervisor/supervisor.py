@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,10 +13,10 @@ from kubelab.home import Home
 from kubelab.settings import files
 from kubelab.settings.profiles import PROFILES
 
+from .base_image import make_base_image
 from .child import Child, StartError, describe
 from .units import CONTROL_PLANE, ENGINE, RUNTIME, Unit, restarted_by_profile, units
 
-BASE_IMAGE_TIMEOUT = 120.0
 BACKOFF, BACKOFF_CAP = 0.5, 30.0  # seconds before the first restart, doubling to the cap
 STARTING = "starting"  # heads the lines of one start in the supervisor's log
 CALM = 60.0  # seconds of running after which the back-off starts again
@@ -46,7 +44,7 @@ class Supervisor:
     def __init__(self, home: Home, profile: str, plan: dict[str, Unit] | None = None) -> None:
         self.home, self.profile = home, profile
         self.settings: files.Settings | None = None
-        self.started_at = time.time()
+        self._image: asyncio.Task[None] | None = None
         self.kept = {name: Kept(Child(unit, home)) for name, unit in (plan or units()).items()}
 
     @property
@@ -55,24 +53,25 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start everything. StartError, with all stopped again, where something does not come up."""
-        image = asyncio.create_task(self._base_image())
         failed: StartError | None = None
+        first = not (self.home.images / "base.json").exists()
         try:
             for kept in self.kept.values():
                 await kept.child.spawn()
             async with asyncio.TaskGroup() as group:
                 for kept in self.kept.values():
                     group.create_task(self._bring_up(kept))
-                if not (self.home.images / "base.json").exists():
-                    group.create_task(_finish(image))
+                if first:
+                    group.create_task(make_base_image(self.home))
         except* StartError as errors:
             failed = next(_leaves(errors))
         if failed:
-            image.cancel()
             await self.stop()
             raise failed
         for kept in self.kept.values():
             kept.task = asyncio.create_task(self._keep(kept))
+        if not first:  # nobody waits to see that it is still made from this interpreter
+            self._image = asyncio.create_task(make_base_image(self.home))
 
     async def stop(self) -> None:
         """Stop everything, the runtime last: it ends the containers."""
@@ -80,6 +79,8 @@ class Supervisor:
             if kept.task is not None:
                 kept.task.cancel()
             kept.state = "stopped"
+        if self._image is not None:
+            self._image.cancel()
         others = [kept.child for name, kept in self.kept.items() if name != RUNTIME]
         await asyncio.gather(*(child.stop() for child in others))
         await self.kept[RUNTIME].child.stop()
@@ -158,24 +159,9 @@ class Supervisor:
         log.info("%s is ready: %s", kept.child.unit.name, kept.child.facts)
 
     def _write_settings(self) -> None:
+        _same_level(self.home, self.level)
         ports = self.settings.ports if self.settings else None
         self.settings = files.write(self.home, self.level, self.profile, ports)
-
-    async def _base_image(self) -> None:
-        """Make `kubelab/python`, or see that it is still made from this interpreter."""
-        path = self.home.log / "base-image.log"
-        with path.open("ab") as out:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "kubelab.images.base", stdout=out, stderr=out, stdin=asyncio.subprocess.DEVNULL
-            )
-        try:
-            code = await asyncio.wait_for(process.wait(), BASE_IMAGE_TIMEOUT)
-        except (TimeoutError, asyncio.CancelledError):
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            raise
-        if code:
-            raise StartError(f"the base image could not be made ({describe(code)}). Its log: {path}")
 
     # -- keeping
 
@@ -238,13 +224,21 @@ class Supervisor:
         return self.kept[name]
 
 
+def _same_level(home: Home, level: str) -> None:
+    """Objects hold addresses of the level at which they were made; at another one they would lead nowhere."""
+    path = home.config / "level"
+    made_at = path.read_text().strip() if path.exists() else level
+    if made_at != level:
+        raise StartError(
+            f"the state in {home.path} was made at runtime level {made_at}, and this start found {level}. "
+            f"Next: KUBELAB_RUNTIME={made_at} to keep it, or `kubelab reset` to begin afresh."
+        )
+    path.write_text(level + "\n")
+
+
 def _leaves(group: BaseExceptionGroup[StartError]) -> Iterator[StartError]:
     for each in group.exceptions:
         if isinstance(each, StartError):
             yield each
         else:
             yield from _leaves(each)
-
-
-async def _finish(task: asyncio.Task[None]) -> None:
-    await task

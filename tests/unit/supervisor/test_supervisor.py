@@ -26,10 +26,10 @@ def _quick(monkeypatch):
 
 @pytest.fixture
 def lab(home, monkeypatch):
-    async def no_image(self):
+    async def no_image(home):
         return None
 
-    monkeypatch.setattr(Supervisor, "_base_image", no_image)
+    monkeypatch.setattr(supervisor, "make_base_image", no_image)
 
     def make(*units):
         return Supervisor(home, "class", {unit.name: unit for unit in units})
