@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import json
 import os
 import stat
@@ -26,6 +25,7 @@ from kubelab.engine.containers_record import Container
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.hijack import CHUNK
+from kubelab.images.unpack import unpack
 from kubelab.runtime.api import Level
 
 GO_DIR, GO_SYMLINK = 1 << 31, 1 << 27  # Go's fs.FileMode
@@ -76,7 +76,7 @@ class Archive:
             async for data in request.content.iter_any():
                 body.write(data)
             body.seek(0)
-            await asyncio.to_thread(unpack, body, target)
+            await asyncio.to_thread(take_in, body, target)
         return web.Response(status=200)
 
     def _asked(self, request: web.Request) -> tuple[Container, str]:
@@ -139,10 +139,9 @@ def pack(view: MergedView, path: PurePosixPath, name: str) -> BinaryIO:
     return target
 
 
-def unpack(body: io.BufferedIOBase | BinaryIO, target: Path) -> None:
-    """Put a tar's files into a folder, none outside it. Raises DockerError 400 for what is no tar, or leads out."""
+def take_in(body: BinaryIO, target: Path) -> None:
+    """Put a tar's files into a folder, none outside it. Raises DockerError 400 for what is no tar, UnsafeArchive."""
     try:
-        with tarfile.open(fileobj=body, mode="r:*") as tar:
-            tar.extractall(target, filter="tar")
+        unpack(body, target, chown=False)
     except (tarfile.TarError, EOFError) as error:
-        raise DockerError(400, f"invalid archive: {error}") from error
+        raise DockerError(400, f"invalid archive: {error}: a plain tar is expected") from error
