@@ -3,7 +3,7 @@
     python tools/notebooks.py [--check] [--fresh] [NOTEBOOK …]
 
 The engines are its own, in a state folder that goes away with it. A second run leaves `git diff` empty: execution
-counts, timings and widget models are dropped, and the regexes of tests/notebooks/sanitize.cfg, the same that nbval
+counts are the cells' places, timings and widget models are dropped, and the regexes of tests/notebooks/sanitize.cfg, the same that nbval
 compares with, replace ages, names, addresses and the like. A cell tagged `nbval-ignore-output` shows what no regex can
 settle (a plot of measurements): its saved output is kept as long as its source is the same; `--fresh` replaces it.
 `--check` saves nothing, and fails where something would change.
@@ -116,8 +116,8 @@ def run(path: Path, rules: Rules, *, fresh: bool = False) -> NotebookNode:
     )
     client.execute()
     notebook.metadata = NotebookNode({"kernelspec": KERNEL, "language_info": {"name": "python"}})
-    for cell in code:
-        cell.execution_count = None
+    for number, cell in enumerate(code, start=1):
+        cell.execution_count = number  # its place, as in any fresh run; nbval takes a cell without one for not run
         cell.outputs = kept.get(cell.source) or list(normalised(cell.outputs, rules))
     return notebook
 
@@ -130,8 +130,6 @@ def is_ignored(cell: NotebookNode) -> bool:
 def normalised(outputs: Iterable[NotebookNode], rules: Rules) -> Iterator[NotebookNode]:
     """The outputs with every text sanitised; pieces of one stream joined, widget views (random ids) dropped."""
     for output in _joined(outputs):
-        if "execution_count" in output:
-            output.execution_count = None
         if output.output_type == "stream":
             output.text = sanitise(output.text, rules)
         for mime, content in list(output.get("data", {}).items()):
