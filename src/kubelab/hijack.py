@@ -55,7 +55,8 @@ class Hijacked:
 async def hijack(request: web.Request, status: int, headers: Iterable[Header], reason: str = "") -> Hijacked:
     """Take a request's connection over and answer with a head of `status` and `headers`; raw bytes follow it.
 
-    The request's body must have been read. ConnectionResetError where the client has gone.
+    The request's body must have been read. Of what a client sends before it has the answer, aiohttp's parser keeps a
+    WebSocket client's bytes only. ConnectionResetError where the client has gone, which half-closing before counts as.
     """
     former: Any = request.protocol
     transport = request.transport

@@ -48,6 +48,20 @@ async def test_exec_of_a_missing_program_names_it(cluster: Cluster, program: str
 
 
 @each_kubectl
+async def test_exec_ends_with_its_client(cluster: Cluster, program: str) -> None:
+    client = await asyncio.create_subprocess_exec(
+        program, f"--kubeconfig={cluster.kubeconfig}", "exec", "web", "--", "sh", "-c", "echo up; sleep 1000",
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert client.stdout is not None
+    async with asyncio.timeout(20):
+        assert await client.stdout.readline() == b"up\n"
+        client.kill()
+        assert await cluster.runtime.sessions[0].wait() == 137
+        await client.wait()
+
+
+@each_kubectl
 async def test_exec_wants_a_container_that_there_is(cluster: Cluster, program: str) -> None:
     cluster.objects["pods", "two"] = pod("two", "a", "b")
     code, _, err = await cluster.kubectl("exec", "two", "-c", "c", "--", "true", program=program)
