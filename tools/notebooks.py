@@ -3,10 +3,10 @@
     python tools/notebooks.py [--check] [--fresh] [NOTEBOOK …]
 
 The engines are its own, in a state folder that goes away with it. A second run leaves `git diff` empty: execution
-counts are the cells' places, timings and widget models are dropped, and the regexes of tests/notebooks/sanitize.cfg, the same that nbval
-compares with, replace ages, names, addresses and the like. A cell tagged `nbval-ignore-output` shows what no regex can
-settle (a plot of measurements): its saved output is kept as long as its source is the same; `--fresh` replaces it.
-`--check` saves nothing, and fails where something would change.
+counts are the cells' places, timings and widget models are dropped, and the regexes of tests/notebooks/sanitize.cfg,
+the same that nbval compares with, replace ages, names, addresses and the like. A cell tagged `nbval-ignore-output`
+shows what no regex can settle (a plot of measurements): its saved output is kept as long as its source is the same;
+`--fresh` replaces it. `--check` saves nothing, and fails where something would change.
 """
 
 from __future__ import annotations
