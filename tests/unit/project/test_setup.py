@@ -1,4 +1,4 @@
-"""tools/setup.sh says what is wrong with a Python, and what to do. (That it installs is what `make test` itself shows.)"""
+"""tools/setup.sh says what is wrong with a Python, and what to do. (That it installs is what `make test` shows.)"""
 
 import subprocess
 from pathlib import Path
