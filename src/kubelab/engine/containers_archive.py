@@ -20,12 +20,13 @@ from typing import BinaryIO
 from aiohttp import web
 
 from kubelab.engine import query
-from kubelab.engine.containers_files import MergedView
+from kubelab.engine.containers_files import resolve, walk
 from kubelab.engine.containers_record import Container
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.hijack import CHUNK
 from kubelab.images.unpack import unpack
+from kubelab.images.view import MergedView
 from kubelab.runtime.api import Level
 
 GO_DIR, GO_SYMLINK = 1 << 31, 1 << 27  # Go's fs.FileMode
@@ -48,8 +49,8 @@ class Archive:
     async def get(self, request: web.Request) -> web.StreamResponse:
         container, asked = self._asked(request)
         view = await self._view(container)
-        path = view.resolve(asked, follow=asked.endswith("/"))
-        found = view.find(path)
+        path = resolve(view, asked, follow=asked.endswith("/"))
+        found = view.find(str(path))
         if found is None:
             raise DockerError(404, f"Could not find the file {asked} in container {container.name}")
         response = web.StreamResponse(headers={"Content-Type": "application/x-tar", STAT_HEADER: describe(path, found)})
@@ -65,8 +66,8 @@ class Archive:
         query.refuse(request, "copyUIDGID")
         container, asked = self._asked(request)
         view = await self._view(container)
-        path = view.resolve(asked, follow=True)
-        found = view.find(path)
+        path = resolve(view, asked, follow=True)
+        found = view.find(str(path))
         if found is None:
             raise DockerError(404, f"Could not find the file {asked} in container {container.name}")
         if not found.is_dir():
@@ -131,7 +132,7 @@ def pack(view: MergedView, path: PurePosixPath, name: str) -> BinaryIO:
     """A tar of a path and what is below it, the path itself called `name`. Blocks while it reads."""
     target = tempfile.TemporaryFile()  # noqa: SIM115 (handed to the caller)
     with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for place, found in view.walk(path):
+        for place, found in walk(view, path):
             inside = str(PurePosixPath(name) / place.relative_to(path))
             if not stat.S_ISSOCK(found.lstat().st_mode):
                 tar.add(found, arcname=inside, recursive=False)

@@ -16,6 +16,7 @@ from kubelab.engine.containers_record import NEVER, Container
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.images.store import ImageNotFound
+from kubelab.images.view import MergedView
 from kubelab.runtime.api import RuntimeServiceError
 
 STATS_INTERVAL = 1.0  # seconds, dockerd's
@@ -80,7 +81,7 @@ class Look:
         container = self._container(request)
         if not container.runtime_id:
             return web.json_response(None)
-        image = containers_files.MergedView(self._engine.store.lower_dirs(container.image_id))
+        image = MergedView(self._engine.store.lower_dirs(container.image_id))
         writable = await asyncio.to_thread(self._engine.runtime.writable_layer, container.runtime_id)
         if not writable.exists():
             return web.json_response(None)
