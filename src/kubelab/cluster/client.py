@@ -205,7 +205,7 @@ class APIClient:
                     if event["type"] == "ERROR":
                         raise error_from_status(event["object"])
                     yield event["type"], event["object"]
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(self._config.server, error) from error
 
     # -- the wire
@@ -230,7 +230,7 @@ class APIClient:
         try:
             async with self._open().request(method, url, params=params, data=data, headers=headers) as response:
                 answer = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(self._config.server, error) from error
         if response.status >= 400:
             raise _error(response.status, answer)

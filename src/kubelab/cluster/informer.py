@@ -195,6 +195,9 @@ class Informer:
                 if isinstance(error, Gone) or error.has_cause("ResourceVersionTooLarge"):
                     self.resource_version = ""  # compacted away, or the store behind the server is another one
                 log.info("%s: %s; trying again in %.1f s", self.resource.plural, error, delay)
+            except Exception:
+                self.resource_version = ""  # what was seen of it is uncertain: only a list makes the cache right again
+                log.exception("%s: listing again in %.1f s", self.resource.plural, delay)
             await self._clock.sleep(delay)
             delay = min(delay * 2, RETRY_MOST)
 

@@ -74,15 +74,16 @@ class Watch:
                 yield b"".join(self._initial)
                 self._initial = []
             while (now := loop.time()) < end:
-                if now >= bookmark:
-                    bookmark = now + BOOKMARK_SECONDS
-                    if self._options.bookmarks:
-                        yield self._bookmark()
                 try:
                     changes = await watcher.batch(max(0.0, min(end, bookmark) - now))
                 except WatchEndedError:
                     return
                 lines = b"".join(filter(None, map(self._line, changes)))
+                if loop.time() >= bookmark:
+                    bookmark = loop.time() + BOOKMARK_SECONDS
+                    # Beside what it follows, and made before anything else can run: later it would speak of changes
+                    # that are still in the queue, and a client that begins again from it would never see them.
+                    lines += self._bookmark() if self._options.bookmarks else b""
                 if lines:
                     yield lines
 

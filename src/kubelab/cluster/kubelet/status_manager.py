@@ -89,9 +89,10 @@ class StatusManager:
         self._finished.discard(pod_uid)
 
     async def stop(self) -> None:
-        for task in self._writers.values():
+        writers = list(self._writers.values())
+        for task in writers:
             task.cancel()
-        await asyncio.gather(*self._writers.values(), return_exceptions=True)
+        await asyncio.gather(*writers, return_exceptions=True)
 
     # -- what a status must look like
 
@@ -120,9 +121,15 @@ class StatusManager:
 
     def _write_soon(self, uid: str) -> None:
         if uid not in self._writers:
-            task = asyncio.create_task(self._write(uid), name=f"status/{uid}")
-            self._writers[uid] = task
-            task.add_done_callback(lambda _: self._writers.pop(uid, None))
+            self._writers[uid] = asyncio.create_task(self._write_all(uid), name=f"status/{uid}")
+
+    async def _write_all(self, uid: str) -> None:
+        try:
+            await self._write(uid)
+        finally:
+            # In the same step as the decision that nothing is left to write: a done callback would run one turn of the
+            # event loop later, and a status that is set in between would find a writer that no longer writes.
+            del self._writers[uid]
 
     async def _write(self, uid: str) -> None:
         """Write until the API has the newest status, and delete the pod there where that is due."""

@@ -146,3 +146,12 @@ async def test_objects_of_one_namespace_are_listed_apart(watched: Watched):
     await settle()
     assert [o["metadata"]["name"] for o in watched.informer.list("other")] == ["b"]
     assert len(watched.informer.list()) == 2
+
+
+async def test_an_answer_that_makes_no_sense_does_not_end_the_cache(watched: Watched):
+    watched.api.send("MODIFIED", {"metadata": {}})
+    await settle()
+    watched.api.objects["b"], watched.api.version = obj("b", 7), 7
+    await watched.clock.advance(1.0)
+    await settle()
+    assert watched.names() == {"a", "b"}
