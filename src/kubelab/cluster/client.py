@@ -7,7 +7,7 @@ apimachinery's api/errors). One `APIClient` is one connection pool; it is an asy
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,7 @@ class APIClient:
         if config.token:
             self._headers["Authorization"] = f"Bearer {config.token}"
         self._session: aiohttp.ClientSession | None = None
+        self.on_write: Callable[[Resource, Object], None] | None = None  # told each object that was created or changed
 
     @classmethod
     def from_kubeconfig(cls, path: str | Path, user_agent: str = "kubelab") -> APIClient:
@@ -120,13 +121,13 @@ class APIClient:
 
     async def create(self, resource: Resource, obj: Object, namespace: str | None = None) -> Object:
         namespace = namespace or obj.get("metadata", {}).get("namespace")
-        return await self._request("POST", resource.path(namespace), body=obj)
+        return self._wrote(resource, await self._request("POST", resource.path(namespace), body=obj))
 
     async def update(self, resource: Resource, obj: Object, subresource: str = "") -> Object:
         """PUT; with a resourceVersion in the object's metadata it is refused with Conflict where another came first."""
         metadata = obj["metadata"]
         path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
-        return await self._request("PUT", path, body=obj)
+        return self._wrote(resource, await self._request("PUT", path, body=obj))
 
     async def patch(
         self,
@@ -143,7 +144,14 @@ class APIClient:
         """`type` is strategic, merge, json (a list of operations) or apply (which needs a `field_manager`)."""
         params = _params(fieldManager=field_manager, force="true" if force else "")
         path = resource.path(namespace, name, subresource)
-        return await self._request("PATCH", path, body=patch, params=params, content_type=PATCH_TYPES[type])
+        answer = await self._request("PATCH", path, body=patch, params=params, content_type=PATCH_TYPES[type])
+        return self._wrote(resource, answer)
+
+    def _wrote(self, resource: Resource, answer: Object) -> Object:
+        """Some subresources answer with another kind, such as Scale."""
+        if self.on_write is not None and answer.get("kind") == resource.kind:
+            self.on_write(resource, answer)
+        return answer
 
     async def delete(
         self,

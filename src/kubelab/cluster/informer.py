@@ -36,6 +36,10 @@ def key_of(obj: Object) -> Key:
     return metadata.get("namespace") or "", metadata["name"]
 
 
+def _version(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])
+
+
 @dataclass(frozen=True)
 class Handlers:
     on_add: Callable[[Object], None] | None
@@ -180,6 +184,15 @@ class Informer:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
+    def wrote(self, obj: Object) -> None:
+        """Take over the answer to a write of this process's own, ahead of the watch, which will bring it too.
+
+        So nobody here acts on what it has itself replaced. That is sound because versions count the whole store's
+        changes: an answer that is not newer than the watch's place has been shown, or followed by its deletion.
+        """
+        if self.resource_version and _version(obj) > int(self.resource_version):
+            self._put(key_of(obj), self._typed(obj))
+
     # -- the reflector
 
     async def _run(self) -> None:
@@ -233,7 +246,9 @@ class Informer:
 
     def _apply(self, event: str, obj: Object) -> None:
         if event in ("ADDED", "MODIFIED"):
-            self._put(key_of(obj), self._typed(obj))
+            known = self._store.get(key_of(obj))
+            if known is None or _version(known) < _version(obj):  # else `wrote` was first
+                self._put(key_of(obj), self._typed(obj))
         elif event == "DELETED":
             self._remove(key_of(obj), self._typed(obj))
         self.resource_version = obj["metadata"]["resourceVersion"]
@@ -263,17 +278,26 @@ class Informer:
 
 
 class Informers:
-    """One informer a resource, shared by all that ask (client-go's SharedInformerFactory)."""
+    """One informer a resource, shared by all that ask (client-go's SharedInformerFactory).
+
+    What is written through `client` is in the caches when the call returns. Upstream controllers meet their own writes
+    as conflicts instead, and try again.
+    """
 
     def __init__(self, client: APIClient, clock: Clock) -> None:
         self._client, self._clock = client, clock
         self._informers: dict[Resource, Informer] = {}
+        client.on_write = self._wrote
 
     def of(self, resource: Resource) -> Informer:
         """The informer of every object of `resource`; it lists and watches after `start()`."""
         if resource not in self._informers:
             self._informers[resource] = Informer(self._client, resource, clock=self._clock)
         return self._informers[resource]
+
+    def _wrote(self, resource: Resource, obj: Object) -> None:
+        if resource in self._informers:
+            self._informers[resource].wrote(obj)
 
     async def start(self) -> None:
         """Start those that were asked for and not yet started."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from kubelab.clock import Clock
-from kubelab.cluster.client import APIClient, APIError, Unavailable
+from kubelab.cluster.client import APIClient, APIError, Conflict, Unavailable
 from kubelab.cluster.controllers.config import ControllerConfig
 from kubelab.cluster.events import EventRecorder
 from kubelab.cluster.informer import Informers, Key, key_of
@@ -83,7 +83,8 @@ class Controller(ABC):
                 await self.sync(key)
                 self.queue.forget(key)
             except APIError as error:
-                level = logging.DEBUG if isinstance(error, Unavailable) else logging.INFO
+                # Somebody else was first, or the API server is away for a moment: trying again is the whole answer.
+                level = logging.DEBUG if isinstance(error, (Conflict, Unavailable)) else logging.INFO
                 log.log(level, "%s: %s: %s", self.name, "/".join(key).lstrip("/"), error)
                 self.queue.add_rate_limited(key)
             except Exception:

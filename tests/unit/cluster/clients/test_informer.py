@@ -155,3 +155,23 @@ async def test_an_answer_that_makes_no_sense_does_not_end_the_cache(watched: Wat
     await watched.clock.advance(1.0)
     await settle()
     assert watched.names() == {"a", "b"}
+
+
+async def test_an_own_write_is_in_the_cache_before_the_watch_brings_it(watched: Watched):
+    watched.told.clear()
+    watched.informer.wrote(obj("a", 5))
+    assert watched.told == [("update", ("1", "5"))]
+    watched.api.send("MODIFIED", obj("a", 4))  # what another wrote before
+    watched.api.send("MODIFIED", obj("a", 5))
+    await settle()
+    assert watched.told == [("update", ("1", "5"))]
+    watched.api.send("MODIFIED", obj("a", 6))
+    await settle()
+    assert watched.told[1:] == [("update", ("5", "6"))]
+
+
+async def test_an_answer_that_comes_after_its_objects_deletion_brings_nothing_back(watched: Watched):
+    watched.api.send("DELETED", obj("a", 7))
+    await settle()
+    watched.informer.wrote(obj("a", 5))
+    assert watched.names() == set()
