@@ -36,7 +36,7 @@ async def run(component: Component) -> None:
         isolation, tried = levels.choose(home)
     except RuntimeServiceError as error:
         raise SystemExit(str(error)) from None
-    isolation.start()
+    await isolation.start()
     _empty(home)  # after a kill, and not before we have the rights over what containers left
     if "KUBELAB_PARENT" in os.environ:
         die_with_parent()  # once more: a change of credentials, as entering a user namespace is, may undo it

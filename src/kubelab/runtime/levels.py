@@ -4,8 +4,10 @@ seccomp filter or an AppArmor profile.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import errno
+import gc
 import json
 import os
 import shutil
@@ -93,28 +95,29 @@ def _try_in_child(scratch: Path, answer: int) -> NoReturn:
     """Report the steps that worked, and the one that did not with its error."""
     steps = {
         "enter a user namespace": userns.enter,
-        "make a network": _make_network,
+        "make a network": lambda: asyncio.run(_make_network()),
         "mount overlayfs": lambda: _mount_overlay(scratch),
         "make namespaces for processes": lambda: syscalls.unshare(_OF_A_CONTAINER),
         "run a program": _run_program,
     }
+    gc.disable()  # a collection would copy all pages that are shared with the parent
     signal.alarm(_TIME_LIMIT)  # a signal whose default is to end the process
     found: dict[str, Any] = {"steps": []}
     for name, step in steps.items():
         try:
             step()
-        except OSError as error:
-            found |= {"failed": name, "error": str(error), "errno": error.errno}
+        except Exception as error:  # of whichever kind: nothing may lead this child back into its parent's code
+            found |= {"failed": name, "error": str(error), "errno": getattr(error, "errno", 0)}
             break
         found["steps"].append(name)
     os.write(answer, json.dumps(found).encode())
     os._exit(0)
 
 
-def _make_network() -> None:
+async def _make_network() -> None:
     lan = LAN()
-    lan.start()
-    lan.add(MachineConfig("try", "172.31.0.11/24", "10.244.1.0/24"))
+    await lan.start()
+    await lan.add(MachineConfig("try", "172.31.0.11/24", "10.244.1.0/24"))
 
 
 def _mount_overlay(scratch: Path) -> None:

@@ -40,10 +40,10 @@ class Namespaces:
         self.uid_map = ""
         self._alive: tuple[int, int] = (-1, -1)
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Take the daemon into its namespaces. Only before it has any thread."""
         self.uid_map = userns.enter()
-        self._lan.start()
+        await self._lan.start()
         self._alive = os.pipe()  # nobody but the daemon holds the writing end: it closes when the daemon is gone
         syscalls.become_subreaper()
 
@@ -63,17 +63,17 @@ class Namespaces:
     def machine_configs(self) -> dict[str, MachineConfig]:
         return {name: machine.config for name, machine in self._lan.machines.items()}
 
-    def add_machine(self, config: MachineConfig) -> None:
-        self._lan.add(config)
+    async def add_machine(self, config: MachineConfig) -> None:
+        await self._lan.add(config)
 
-    def remove_machine(self, name: str) -> None:
-        self._lan.remove(name)
+    async def remove_machine(self, name: str) -> None:
+        await self._lan.remove(name)
 
-    def add_address(self, machine: str, address: str) -> None:
-        self._lan.machines[machine].add_address(address)
+    async def add_address(self, machine: str, address: str) -> None:
+        await self._lan.machines[machine].add_address(address)
 
-    def remove_address(self, machine: str, address: str) -> None:
-        self._lan.machines[machine].remove_address(address)
+    async def remove_address(self, machine: str, address: str) -> None:
+        await self._lan.machines[machine].remove_address(address)
 
     def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         return network.socket_inside(self._lan.machines[machine].namespace, family, kind), OWN_NETWORK
@@ -106,10 +106,8 @@ class Namespaces:
         """In a child: make the namespaces, then leave the pause process in them and go. It falls to the daemon, which
         is the subreaper."""
         try:
-            with machine.netlink() as bridge:
-                syscalls.unshare(_OF_A_SANDBOX | CLONE_NEWPID)
-                pool = machine.pool
-                network.connect_pod(bridge, port, sandbox.ip, pool.gateway, pool.network.prefixlen)
+            asyncio.run(_unshare(machine, port, sandbox.ip))
+            network.open_low_ports()
             syscalls.mount("shm", self._shm, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, f"size={_SHM_SIZE}")
             socket.sethostname(sandbox.hostname)
             pid = os.fork()
@@ -206,6 +204,13 @@ class Namespaces:
             stdout=stdio[1],
             stderr=stdio[2],
         )
+
+
+async def _unshare(machine: network.Machine, port: str, ip: str) -> None:
+    """Go into namespaces for a sandbox, with a network at `port` of the machine's bridge."""
+    async with machine.netlink() as bridge:
+        syscalls.unshare(_OF_A_SANDBOX | CLONE_NEWPID)
+        await network.connect_pod(bridge, port, ip, machine.pool.gateway, machine.pool.network.prefixlen)
 
 
 async def _read_all(reader: int) -> bytes:

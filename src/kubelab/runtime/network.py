@@ -61,14 +61,17 @@ def inside(namespace: int) -> Iterator[None]:
 
 
 class Machine:
-    """One machine's network namespace, held by a descriptor and by nothing else: it goes with the daemon."""
+    """One machine's network namespace, held by a descriptor and by nothing else: it goes with the daemon.
+
+    `await connect()` joins it to the LAN.
+    """
 
     def __init__(self, config: MachineConfig, port: int) -> None:
         self.config = config
         self.pool = AddressPool(config.pod_cidr)
         self.lan_address = config.address.partition("/")[0]
+        self._port = f"veth{port}"
         self.namespace = self._make()
-        self._connect(port)
 
     def _make(self) -> int:
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
@@ -80,89 +83,95 @@ class Machine:
             syscalls.setns(home, syscalls.CLONE_NEWNET)
             os.close(home)
 
-    def _connect(self, port: int) -> None:
-        with Rtnetlink() as lan:
-            lan.add_veth(f"veth{port}", LAN_BRIDGE, "eth0", self.namespace)
+    async def connect(self) -> None:
+        async with Rtnetlink() as lan:
+            await lan.add_veth(self._port, LAN_BRIDGE, "eth0", self.namespace)
         gateway = str(ipaddress.ip_interface(self.config.address).network[1])
-        with self.netlink() as link:
-            link.set_up("lo")
-            link.set_up("eth0")
-            link.add_address("eth0", self.config.address)
-            link.add_route("0.0.0.0/0", gateway)
-            link.add_bridge(POD_BRIDGE)
-            link.add_address(POD_BRIDGE, f"{self.pool.gateway}/{self.pool.network.prefixlen}")
+        async with self.netlink() as link:
+            await link.set_up("lo")
+            await link.set_up("eth0")
+            await link.add_address("eth0", self.config.address)
+            await link.add_route("0.0.0.0/0", gateway)
+            await link.add_bridge(POD_BRIDGE)
+            await link.add_address(POD_BRIDGE, f"{self.pool.gateway}/{self.pool.network.prefixlen}")
 
     def netlink(self) -> Rtnetlink:
         with inside(self.namespace):
             return Rtnetlink()
 
-    def route_to(self, other: Machine) -> None:
-        with self.netlink() as link:
-            link.add_route(other.config.pod_cidr, other.lan_address)
+    async def route_to(self, other: Machine) -> None:
+        async with self.netlink() as link:
+            await link.add_route(other.config.pod_cidr, other.lan_address)
 
-    def forget(self, other: Machine) -> None:
-        with self.netlink() as link:
-            link.delete_route(other.config.pod_cidr, other.lan_address)
+    async def forget(self, other: Machine) -> None:
+        async with self.netlink() as link:
+            await link.delete_route(other.config.pod_cidr, other.lan_address)
 
-    def add_address(self, address: str) -> None:
+    async def add_address(self, address: str) -> None:
         """Make an address this machine's own; packets that its pods send there arrive here. Twice changes nothing."""
-        with self.netlink() as link, contextlib.suppress(FileExistsError):
-            link.add_address("lo", f"{address}/32")
+        with contextlib.suppress(FileExistsError):
+            async with self.netlink() as link:
+                await link.add_address("lo", f"{address}/32")
 
-    def remove_address(self, address: str) -> None:
-        with self.netlink() as link, contextlib.suppress(OSError):
-            link.delete_address("lo", f"{address}/32")
+    async def remove_address(self, address: str) -> None:
+        with contextlib.suppress(OSError):
+            async with self.netlink() as link:
+                await link.delete_address("lo", f"{address}/32")
 
     def close(self) -> None:
         os.close(self.namespace)
 
 
 class LAN:
-    """The switch between machines. `start()` moves the daemon into its network namespace."""
+    """The switch between machines. `await start()` moves the daemon into its network namespace."""
 
     def __init__(self) -> None:
         self.machines: dict[str, Machine] = {}
         self._ports = 0
         self._has_gateway = False
 
-    def start(self) -> None:
+    async def start(self) -> None:
         syscalls.unshare(syscalls.CLONE_NEWNET)
-        with Rtnetlink() as link:
-            link.set_up("lo")
-            link.add_bridge(LAN_BRIDGE)
+        async with Rtnetlink() as link:
+            await link.set_up("lo")
+            await link.add_bridge(LAN_BRIDGE)
 
-    def add(self, config: MachineConfig) -> Machine:
+    async def add(self, config: MachineConfig) -> Machine:
         interface = ipaddress.ip_interface(config.address)
         if not self._has_gateway:
-            with Rtnetlink() as link:
-                link.add_address(LAN_BRIDGE, f"{interface.network[1]}/{interface.network.prefixlen}")
+            async with Rtnetlink() as link:
+                await link.add_address(LAN_BRIDGE, f"{interface.network[1]}/{interface.network.prefixlen}")
             self._has_gateway = True
         self._ports += 1
         machine = Machine(config, self._ports)
+        await machine.connect()
         for other in self.machines.values():
-            machine.route_to(other)
-            other.route_to(machine)
+            await machine.route_to(other)
+            await other.route_to(machine)
         self.machines[config.name] = machine
         return machine
 
-    def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> None:
         machine = self.machines.pop(name)
         for other in self.machines.values():
-            other.forget(machine)
+            await other.forget(machine)
         machine.close()
 
 
-def connect_pod(bridge: Rtnetlink, port: str, address: str, gateway: str, prefix: int) -> None:
+async def connect_pod(bridge: Rtnetlink, port: str, address: str, gateway: str, prefix: int) -> None:
     """Give the network namespace we are in `lo` and `eth0`; `bridge` is a netlink socket of the machine."""
     here = os.open("/proc/self/ns/net", os.O_RDONLY)
-    bridge.add_veth(port, POD_BRIDGE, "eth0", here)
+    await bridge.add_veth(port, POD_BRIDGE, "eth0", here)
     os.close(here)
-    with Rtnetlink() as link:
-        link.set_up("lo")
-        link.set_up("eth0")
-        link.add_address("eth0", f"{address}/{prefix}")
-        link.add_route("0.0.0.0/0", gateway)
-    # As Docker and containerd: in a pod of its own every port is free for everybody.
+    async with Rtnetlink() as link:
+        await link.set_up("lo")
+        await link.set_up("eth0")
+        await link.add_address("eth0", f"{address}/{prefix}")
+        await link.add_route("0.0.0.0/0", gateway)
+
+
+def open_low_ports() -> None:
+    """As Docker and containerd: in a pod of its own every port is free for everybody."""
     Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
 
 

@@ -38,7 +38,7 @@ class Plain:
         self._shift = 0
         self._lost: set[str] = set()  # containers whose monitor was killed
 
-    def start(self) -> None:
+    async def start(self) -> None:
         syscalls.become_subreaper()
         self._shift = needed_shift("127.0.0.1")
 
@@ -61,19 +61,19 @@ class Plain:
     def machine_configs(self) -> dict[str, MachineConfig]:
         return {name: config for name, (config, _) in self._machines.items()}
 
-    def add_machine(self, config: MachineConfig) -> None:
+    async def add_machine(self, config: MachineConfig) -> None:
         for address in (config.address, config.pod_cidr):
             _require_loopback(address)
         self._machines[config.name] = (config, AddressPool(config.pod_cidr))
 
-    def remove_machine(self, name: str) -> None:
+    async def remove_machine(self, name: str) -> None:
         del self._machines[name]
 
-    def add_address(self, machine: str, address: str) -> None:
+    async def add_address(self, machine: str, address: str) -> None:
         """All of 127.0.0.0/8 is the host's already."""
         _require_loopback(address)
 
-    def remove_address(self, machine: str, address: str) -> None:
+    async def remove_address(self, machine: str, address: str) -> None:
         """Nothing was added."""
 
     def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:

@@ -22,25 +22,27 @@ class Sandboxes:
         self._containers = containers
         self._events = events
         self._all: dict[str, Sandbox] = {}
+        self._one_at_a_time = asyncio.Lock()  # for changes of machines
         self._tasks: set[asyncio.Task[None]] = set()  # held, because the loop itself does not hold them
 
     # -- machines
 
-    def ensure_machine(self, config: MachineConfig) -> None:
-        existing = self._isolation.machine_configs().get(config.name)
-        if existing is None:
-            self._isolation.add_machine(config)
-        elif existing != config:
-            raise RuntimeServiceError(
-                "FailedPrecondition", f'machine "{config.name}" exists as {existing}; remove it first to change it'
-            )
+    async def ensure_machine(self, config: MachineConfig) -> None:
+        async with self._one_at_a_time:
+            existing = self._isolation.machine_configs().get(config.name)
+            if existing is None:
+                await self._isolation.add_machine(config)
+            elif existing != config:
+                raise RuntimeServiceError(
+                    "FailedPrecondition", f'machine "{config.name}" exists as {existing}; remove it first to change it'
+                )
 
     async def remove_machine(self, name: str) -> None:
         """As if its power failed: whatever runs on it is killed. A machine that is not there is no error."""
-        if name not in self._isolation.machine_configs():
-            return
-        await asyncio.gather(*(self.remove(sandbox.id) for sandbox in self.list(name)))
-        self._isolation.remove_machine(name)
+        async with self._one_at_a_time:
+            if name in self._isolation.machine_configs():
+                await asyncio.gather(*(self.remove(sandbox.id) for sandbox in self.list(name)))
+                await self._isolation.remove_machine(name)
 
     def _machine(self, name: str) -> MachineConfig:
         try:
@@ -48,11 +50,11 @@ class Sandboxes:
         except KeyError:
             raise RuntimeServiceError("NotFound", f'machine "{name}" not found: call ensure_machine first') from None
 
-    def add_address(self, machine: str, address: str) -> None:
-        self._isolation.add_address(self._machine(machine).name, address)
+    async def add_address(self, machine: str, address: str) -> None:
+        await self._isolation.add_address(self._machine(machine).name, address)
 
-    def remove_address(self, machine: str, address: str) -> None:
-        self._isolation.remove_address(self._machine(machine).name, address)
+    async def remove_address(self, machine: str, address: str) -> None:
+        await self._isolation.remove_address(self._machine(machine).name, address)
 
     # -- sandboxes
 

@@ -108,6 +108,21 @@ async def test_losing_a_machine_kills_its_pods_and_no_others(lab: Lab) -> None:
     assert await lab.client.list_pod_sandbox("node-1") == []
 
 
+async def test_a_machine_asked_for_by_several_at_once_is_made_once(lab: Lab) -> None:
+    added = MachineConfig("node-9", "172.31.0.19/24", "10.244.9.0/24")
+    if lab.level is Level.PROCESS:
+        added = MachineConfig("node-9", "127.213.0.19/8", "127.213.25.0/24")
+    try:
+        await asyncio.gather(*(lab.client.ensure_machine(added) for _ in range(3)))
+        ip = await lab.ip(await lab.pod("web", "node-9"))
+        await serve(lab, (await lab.client.list_pod_sandbox(machine="node-9"))[0].id)
+        assert b"web to" in await get(lab, "node-1", ip)
+    finally:
+        await lab.client.remove_machine("node-9")
+    with pytest.raises(RuntimeServiceError, match="not found"):
+        await lab.pod("late", "node-9")
+
+
 async def test_a_machine_cannot_be_changed_in_place(lab: Lab) -> None:
     machine = lab.machines[0]
     with pytest.raises(RuntimeServiceError, match="remove it first"):
