@@ -140,6 +140,11 @@ def test_state_of_another_level_is_refused_with_the_next_step(lab):
     assert f"made at runtime level {level}, and this start found {other}" in done.stderr
     assert f"KUBELAB_RUNTIME={level}" in done.stderr
     assert left_over(lab) == []
+    doctor = json.loads(kubelab(lab, "doctor", "--json", check=False, KUBELAB_RUNTIME=other).stdout)
+    (refused,) = (each for each in doctor if each["text"].endswith("it is refused"))
+    assert f"KUBELAB_RUNTIME={level}" in refused["advice"]
+    kubelab(lab, "up", KUBELAB_RUNTIME=level)
+    assert status(lab)["level"] == level
 
 
 def test_up_twice_at_once_makes_one_set(home):

@@ -10,6 +10,7 @@ from typing import Any
 from kubelab.home import Home
 from kubelab.runtime import levels
 from kubelab.runtime.api import Level, RuntimeServiceError
+from kubelab.settings import level
 
 from .finding import Finding, State
 
@@ -22,11 +23,22 @@ def examine(home: Home, *, running: bool) -> Iterator[Finding]:
         yield from _of_the_daemon(home)
     else:
         try:
-            yield from _attempt(levels.try_namespaces(home.runtime))
+            attempt = levels.try_namespaces(home.runtime)
+            yield from _attempt(attempt)
+            yield from _stored(home, forced or (Level.NAMESPACES if attempt.works else Level.PROCESS))
         except OSError as error:
             yield Finding(
                 "runtime level", f"it could not be tried: {error}", State.FAILED, "Set KUBELAB_HOME elsewhere."
             )
+
+
+def _stored(home: Home, found: str) -> Iterator[Finding]:
+    """Whether a start now, which would be at the level `found`, takes up what is stored."""
+    stored = level.made_at(home)
+    if stored in ("", found):
+        return
+    text = f"the state in {home.path} was made at {stored}, and a start would find {found}: it is refused"
+    yield Finding("runtime level", text, State.FAILED, f"Next: {level.next_step(stored)}")
 
 
 def _of_the_daemon(home: Home) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubelab.home import Home
-from kubelab.settings import files
+from kubelab.settings import files, level
 from kubelab.settings.profiles import PROFILES
 
 from .base_image import make_base_image
@@ -224,16 +224,15 @@ class Supervisor:
         return self.kept[name]
 
 
-def _same_level(home: Home, level: str) -> None:
-    """Objects hold addresses of the level at which they were made; at another one they would lead nowhere."""
-    path = home.config / "level"
-    made_at = path.read_text().strip() if path.exists() else level
-    if made_at != level:
+def _same_level(home: Home, found: str) -> None:
+    """StartError where the state was made at another level than the one found, else remember that one."""
+    stored = level.made_at(home)
+    if stored not in ("", found):
         raise StartError(
-            f"the state in {home.path} was made at runtime level {made_at}, and this start found {level}. "
-            f"Next: KUBELAB_RUNTIME={made_at} to keep it, or `kubelab reset` to begin afresh."
+            f"the state in {home.path} was made at runtime level {stored}, and this start found {found}. "
+            f"Next: {level.next_step(stored)}"
         )
-    path.write_text(level + "\n")
+    level.remember(home, found)
 
 
 def _leaves(group: BaseExceptionGroup[StartError]) -> Iterator[StartError]:
