@@ -17,16 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from kubelab.cluster.apiserver.protobuf import fields
-from kubelab.cluster.resources import RESOURCES
+from kubelab.cluster.resources import SERVED
 
 TARGET = Path(__file__).parents[1] / "src/kubelab/cluster/apiserver/protobuf-v1.json.gz"
 GZIP = b"\x1f\x8b\x08"
 REPEATED, MESSAGE = 3, 11  # FieldDescriptorProto.Label and .Type
 SCALARS = {1: "double", 3: "varint", 4: "varint", 5: "varint", 8: "bool", 9: "string", 12: "bytes"}
+JSON_NAMES = {"uID": "uid"}  # where the message has another name for a field than JSON
 API, META = "k8s.io.api.", "k8s.io.apimachinery.pkg.apis.meta.v1."
 PACKAGES = {
     "": "core",
     "apps": "apps",
+    "authentication.k8s.io": "authentication",
+    "authorization.k8s.io": "authorization",
     "autoscaling": "autoscaling",
     "coordination.k8s.io": "coordination",
     "discovery.k8s.io": "discovery",
@@ -34,6 +37,7 @@ PACKAGES = {
 }
 EXTRA_ROOTS = (
     META + "DeleteOptions",
+    API + "authentication.v1.TokenRequest",
     API + "autoscaling.v1.Scale",
     API + "core.v1.Binding",
     API + "policy.v1.Eviction",
@@ -69,8 +73,9 @@ def _message(scope: str, raw: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _field(raw: bytes) -> tuple[str, list[Any]]:
     parts = dict(fields(raw))
+    name = parts[1].decode()
     kind = parts[6].decode().lstrip(".") if parts[5] == MESSAGE else SCALARS[parts[5]]
-    return str(parts[3]), [parts[1].decode(), kind, parts.get(4) == REPEATED]
+    return str(parts[3]), [JSON_NAMES.get(name, name), kind, parts.get(4) == REPEATED]
 
 
 def vendored(binary: bytes) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def vendored(binary: bytes) -> dict[str, Any]:
     for block in descriptors(binary):
         if b"k8s.io" in block[:200]:
             known.update(messages(block))
-    todo = [f"{API}{PACKAGES[r.group]}.{r.version}.{r.kind}" for r in RESOURCES] + list(EXTRA_ROOTS)
+    todo = [f"{API}{PACKAGES[r.group]}.{r.version}.{r.kind}" for r in SERVED] + list(EXTRA_ROOTS)
     result: dict[str, Any] = {}
     while todo:
         name = todo.pop()

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kubelab.cluster.resources import RESOURCES
+from kubelab.cluster.resources import SERVED
 
 VERSION = "v1.33"
 TARGET = Path(__file__).parents[1] / f"src/kubelab/cluster/apiserver/schema-{VERSION}.json.gz"
@@ -21,6 +21,7 @@ PREFIX = "#/$defs/"
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 # What requests and answers carry beside the kinds of the table.
 EXTRA_ROOTS = (
+    "io.k8s.api.authentication.v1.TokenRequest",
     "io.k8s.api.autoscaling.v1.Scale",
     "io.k8s.api.core.v1.Binding",
     "io.k8s.api.policy.v1.Eviction",
@@ -69,7 +70,7 @@ def references(node: Any) -> set[str]:
 def vendored() -> dict[str, Any]:
     """{definition name: schema} of everything that the served kinds reach."""
     definitions = source()
-    kinds = {(r.group, r.version, kind) for r in RESOURCES for kind in (r.kind, r.list_kind)}
+    kinds = {(r.group, r.version, kind) for r in SERVED for kind in r.kinds}
     todo = [name for name, schema in definitions.items() if kinds & _gvks(schema)] + list(EXTRA_ROOTS)
     result: dict[str, Any] = {}
     while todo:

@@ -48,6 +48,11 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind, and where it can be listed that of the list."""
+        return (self.kind, self.list_kind) if "list" in self.verbs else (self.kind,)
+
+    @property
     def qualified(self) -> str:
         """The name in error messages: `pods`, `replicasets.apps`."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
@@ -140,7 +145,15 @@ NODES = Resource(
 EVENTS = Resource("", "v1", "events", "Event", "event", ("ev",))
 CONFIGMAPS = Resource("", "v1", "configmaps", "ConfigMap", "configmap", ("cm",))
 SECRETS = Resource("", "v1", "secrets", "Secret", "secret")
-SERVICEACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", "serviceaccount", ("sa",))
+SERVICEACCOUNTS = Resource(
+    "",
+    "v1",
+    "serviceaccounts",
+    "ServiceAccount",
+    "serviceaccount",
+    ("sa",),
+    subresources=(Subresource("token", ("create",), "TokenRequest", "authentication.k8s.io", "v1"),),
+)
 REPLICATIONCONTROLLERS = Resource(
     "",
     "v1",
@@ -185,6 +198,30 @@ RESOURCES: tuple[Resource, ...] = (
 )
 
 
+def _review(group: str, kind: str, *, namespaced: bool = False) -> Resource:
+    name = kind.lower()
+    return Resource(group, "v1", f"{name}s", kind, name, namespaced=namespaced, verbs=("create",))
+
+
+SELFSUBJECTREVIEWS = _review("authentication.k8s.io", "SelfSubjectReview")
+TOKENREVIEWS = _review("authentication.k8s.io", "TokenReview")
+LOCALSUBJECTACCESSREVIEWS = _review("authorization.k8s.io", "LocalSubjectAccessReview", namespaced=True)
+SELFSUBJECTACCESSREVIEWS = _review("authorization.k8s.io", "SelfSubjectAccessReview")
+SELFSUBJECTRULESREVIEWS = _review("authorization.k8s.io", "SelfSubjectRulesReview")
+SUBJECTACCESSREVIEWS = _review("authorization.k8s.io", "SubjectAccessReview")
+
+# Questions rather than objects: they are answered, and never stored.
+REVIEWS: tuple[Resource, ...] = (
+    SELFSUBJECTREVIEWS,
+    TOKENREVIEWS,
+    LOCALSUBJECTACCESSREVIEWS,
+    SELFSUBJECTACCESSREVIEWS,
+    SELFSUBJECTRULESREVIEWS,
+    SUBJECTACCESSREVIEWS,
+)
+SERVED = (*RESOURCES, *REVIEWS)
+
+
 def by_plural(group: str, version: str, plural: str) -> Resource | None:
     return _BY_PLURAL.get((group, version, plural))
 
@@ -194,5 +231,5 @@ def by_kind(api_version: str, kind: str) -> Resource | None:
     return _BY_KIND.get((api_version, kind))
 
 
-_BY_PLURAL = {(r.group, r.version, r.plural): r for r in RESOURCES}
+_BY_PLURAL = {(r.group, r.version, r.plural): r for r in SERVED}
 _BY_KIND = {(r.api_version, r.kind): r for r in RESOURCES}

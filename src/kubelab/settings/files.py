@@ -41,6 +41,7 @@ def write(home: Home, level: str, profile: str, ports: dict[str, int] | None = N
     """Write everything that a start at runtime level `level` needs. `ports`: keep these, which are in use by us."""
     addresses = Addresses.of(level, home.path)
     pki.ensure(home.pki, ["10.96.0.1", addresses.kubernetes_service])
+    pki.ensure_signing_key(home.pki)
     who = credentials.users(list(NODES))
     settings = Settings(
         home, addresses, profile, ports or kept_ports(home), credentials.kept_tokens(home, [*who, KUBELET])
@@ -93,6 +94,7 @@ def _apiserver(settings: Settings, profile: Profile) -> dict[str, Any]:
         "tls-cert-file": str(folder / "apiserver.crt"),
         "tls-private-key-file": str(folder / "apiserver.key"),
         "token-auth-file": str(folder / "tokens.csv"),
+        "service-account-signing-key-file": str(folder / "sa.key"),
         "service-cluster-ip-range": settings.addresses.services,
         "service-node-port-range": SERVICE_NODE_PORT_RANGE,
         "default-not-ready-toleration-seconds": profile.default_not_ready_toleration_seconds,

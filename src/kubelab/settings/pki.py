@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,13 @@ def ensure(folder: Path, addresses: Sequence[str]) -> None:
     if not (folder / "ca.key").exists():
         _make_authority(folder)
     _make_server_certificate(folder, served)
+
+
+def ensure_signing_key(folder: Path) -> None:
+    """Make `sa.key`, with which the API server signs the tokens of service accounts, where it is not there yet."""
+    path = folder / "sa.key"
+    if not path.exists():
+        write_private(path, secrets.token_bytes(32))
 
 
 def _covers(folder: Path, served: Sequence[str]) -> bool:

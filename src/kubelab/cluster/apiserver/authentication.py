@@ -1,15 +1,20 @@
-"""Who is asking: bearer tokens from a file, as kube-apiserver's `--token-auth-file`.
+"""Who is asking: bearer tokens from a file, as kube-apiserver's `--token-auth-file`, and those of service accounts.
 
-A line is `token,user,uid` with an optional quoted list of groups. Everyone with a valid token may do everything:
-the lab has one owner. Upstream: staging/src/k8s.io/apiserver/pkg/authentication/token/tokenfile.
+A line of the file is `token,user,uid` with an optional quoted list of groups. Everyone with a valid token may do
+everything: the lab has one owner. Upstream: staging/src/k8s.io/apiserver/pkg/authentication/token/tokenfile,
+pkg/endpoints/filters/impersonation.go.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from multidict import CIMultiDictProxy
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,12 @@ class User:
     name: str
     uid: str = ""
     groups: tuple[str, ...] = ()
+    extra: dict[str, list[str]] = field(default_factory=dict)
+
+    def info(self) -> dict[str, Any]:
+        """The authentication.k8s.io/v1 UserInfo."""
+        whole = {"username": self.name, "uid": self.uid, "groups": list(self.groups), "extra": self.extra}
+        return {key: value for key, value in whole.items() if value}
 
 
 ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
@@ -36,10 +47,35 @@ class TokenFile:
                 groups = tuple(g.strip() for g in row[3].split(",")) if len(row) > 3 else ()
                 self._users[_digest(row[0])] = User(row[1], row[2], (*groups, "system:authenticated"))
 
-    def authenticate(self, authorization: str) -> User | None:
-        """The user of an `Authorization` header; None where there is no such token."""
-        scheme, _, token = authorization.strip().partition(" ")
-        return self._users.get(_digest(token.strip())) if scheme.lower() == "bearer" else None
+    def authenticate(self, token: str) -> User | None:
+        """The user of a token; None where there is no such token."""
+        return self._users.get(_digest(token))
+
+
+class Authenticator:
+    """Asks the token file, then `service_accounts(token, audience)`."""
+
+    def __init__(self, tokens: TokenFile, service_accounts: Callable[[str, str], User | None], audience: str) -> None:
+        self._tokens, self._service_accounts, self.audience = tokens, service_accounts, audience
+
+    def by_token(self, token: str) -> User | None:
+        return self._tokens.authenticate(token) or self._service_accounts(token, self.audience)
+
+    def by_headers(self, headers: CIMultiDictProxy[str]) -> User | None:
+        """The user of a request, or the one that it asks to be (`kubectl --as`); None without a valid token."""
+        scheme, _, token = headers.get("Authorization", "").strip().partition(" ")
+        user = self.by_token(token.strip()) if scheme.lower() == "bearer" else None
+        return _impersonated(headers) if user is not None and "Impersonate-User" in headers else user
+
+
+def _impersonated(headers: CIMultiDictProxy[str]) -> User:
+    name, groups = headers["Impersonate-User"], list(headers.getall("Impersonate-Group", []))
+    if not groups and name.startswith("system:serviceaccount:") and name.count(":") == 3:
+        groups += ["system:serviceaccounts", f"system:serviceaccounts:{name.split(':')[2]}"]
+    everyone = "system:unauthenticated" if name == ANONYMOUS.name else "system:authenticated"
+    if everyone not in groups:
+        groups.append(everyone)
+    return User(name, headers.get("Impersonate-Uid", ""), tuple(groups))
 
 
 def _digest(token: str) -> bytes:

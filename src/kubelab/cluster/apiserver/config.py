@@ -12,7 +12,7 @@ from kubelab.cluster import times
 
 @dataclass(frozen=True)
 class Config:
-    """`secure_port` 0 is any free one. Certificate, key and token file are made by `kubelab.settings`."""
+    """`secure_port` 0 is any free one. Certificate, keys and token file are made by `kubelab.settings`."""
 
     tls_cert_file: str
     tls_private_key_file: str
@@ -24,6 +24,7 @@ class Config:
     default_not_ready_toleration_seconds: int = 300
     default_unreachable_toleration_seconds: int = 300
     event_ttl: str = "1h0m0s"
+    service_account_signing_key_file: str = ""  # without one tokens are good until the process ends
     kubelet_token: str = ""  # what the API server shows to a kubelet's own server
 
     @classmethod

@@ -31,7 +31,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
     "pod": {
         "affinity.podAffinity": "the scheduler honours node affinity only",
         "affinity.podAntiAffinity": "the scheduler honours node affinity only",
-        "automountServiceAccountToken": "no service account tokens are mounted",
         "dnsConfig": "there is no cluster DNS",
         "dnsPolicy": "there is no cluster DNS",
         "ephemeralContainers": "ephemeral containers are not started",
@@ -60,7 +59,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "containers[].volumeMounts[].recursiveReadOnly": "read-only mounts are not recursive",
         "volumes[].emptyDir.medium": "nodes refuse it: volumes are on the node's disk",
         "volumes[].emptyDir.sizeLimit": "the size of volumes is not limited",
-        "volumes[].projected.sources[].serviceAccountToken": "no service account tokens are issued",
         **{
             f"volumes[].{kind}": "nodes mount emptyDir, configMap, secret, downwardAPI and projected"
             for kind in VOLUMES

@@ -12,12 +12,14 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from kubelab.cluster.apiserver import apply, body, deletion, errors, listing, patch, query, subresources
+from kubelab.cluster.apiserver import apply, body, deletion, errors, listing, patch, query, reviews, subresources
+from kubelab.cluster.apiserver.authentication import Authenticator, User
 from kubelab.cluster.apiserver.registry import Options, Registry
 from kubelab.cluster.apiserver.render import Renderer, negotiate
 from kubelab.cluster.apiserver.requestinfo import RequestInfo
 from kubelab.cluster.apiserver.schema import types
 from kubelab.cluster.apiserver.watching import Watch
+from kubelab.cluster.resources import REVIEWS
 
 Object = dict[str, Any]
 JSON = "application/json"
@@ -27,10 +29,10 @@ ADMISSION_TRIES, ADMISSION_WAIT = 30, 0.05  # seconds
 
 
 class Handlers:
-    """The verbs over a registry."""
+    """The verbs over a registry; reviews ask the authenticator."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, registry: Registry, authenticator: Authenticator) -> None:
+        self._registry, self._authenticator = registry, authenticator
         self._verbs: dict[str, Callable[[web.Request, RequestInfo], Awaitable[web.StreamResponse]]] = {
             "get": self._get,
             "list": self._list,
@@ -41,7 +43,7 @@ class Handlers:
             "deletecollection": self._delete_collection,
         }
 
-    async def handle(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+    async def handle(self, request: web.Request, info: RequestInfo, user: User) -> web.StreamResponse:
         """Raises StatusError."""
         if info.resource.deprecation:
             warnings_of_request.get().append(info.resource.deprecation)
@@ -57,6 +59,8 @@ class Handlers:
             raise errors.method_not_allowed()
         if info.verb not in allowed:
             raise errors.method_not_supported(info.resource, info.verb)
+        if info.resource in REVIEWS:
+            return await self._review(request, info, user)
         return await self._verbs[info.verb](request, info)
 
     # -- reads
@@ -113,6 +117,10 @@ class Handlers:
         else:
             result = await self._admitted(info, obj, options)
         return _answer(result, 201)
+
+    async def _review(self, request: web.Request, info: RequestInfo, user: User) -> web.StreamResponse:
+        review = await self._object(request, info.resource.api_version, info.resource.kind, self._options(request))
+        return _answer(reviews.answer(info, review, user, self._authenticator), 201)
 
     async def _admitted(self, info: RequestInfo, obj: Object, options: Options) -> Object:
         """Create, waiting a moment for what a new namespace is about to get (plugin ServiceAccount waits as long)."""

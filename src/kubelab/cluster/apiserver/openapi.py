@@ -16,7 +16,7 @@ from aiohttp import web
 
 from kubelab.cluster.apiserver import errors, openapi_v2, patch
 from kubelab.cluster.apiserver.schema import definitions
-from kubelab.cluster.resources import RESOURCES, Resource
+from kubelab.cluster.resources import SERVED, Resource
 from kubelab.cluster.version import GIT_VERSION
 
 Object = dict[str, Any]
@@ -46,7 +46,7 @@ def respond(request: web.Request) -> web.Response:
 
 
 def _group_versions() -> list[str]:
-    return sorted({_name(r) for r in RESOURCES})
+    return sorted({_name(r) for r in SERVED})
 
 
 def _name(r: Resource) -> str:
@@ -66,7 +66,7 @@ def _hash(name: str) -> str:
 def _document(name: str) -> bytes:
     """The gzipped document; it is made once, and only its compressed form is kept."""
     source = definitions()
-    served = [r for r in RESOURCES if _name(r) == name]
+    served = [r for r in SERVED if _name(r) == name]
     document = {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": GIT_VERSION},
@@ -83,7 +83,7 @@ def _kind_name(r: Resource, kind: str, source: Object) -> str:
 
 def _schemas(served: list[Resource], source: Object) -> Object:
     """The definitions that the served kinds reach, references pointing into this document."""
-    todo = [_kind_name(r, kind, source) for r in served for kind in (r.kind, r.list_kind)]
+    todo = [_kind_name(r, kind, source) for r in served for kind in r.kinds]
     todo += [META + "DeleteOptions", META + "Status"]
     found: Object = {}
     while todo:
@@ -116,6 +116,8 @@ def _linked(node: Any, reached: list[str]) -> Any:
 def _paths(r: Resource, source: Object) -> Object:
     name = _kind_name(r, r.kind, source)
     collection = r.path("{namespace}")
+    if "list" not in r.verbs:
+        return {collection: _item(r, ("create",), name)}
     paths = {
         collection: _item(r, ("list", "create"), name),
         r.path("{namespace}", "{name}"): _item(r, ("get", "update", "patch", "delete"), name),

@@ -14,8 +14,8 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from kubelab.cluster.apiserver import discovery, errors, openapi, requestinfo
-from kubelab.cluster.apiserver.authentication import TokenFile
+from kubelab.cluster.apiserver import discovery, errors, openapi, requestinfo, serviceaccounts
+from kubelab.cluster.apiserver.authentication import Authenticator, TokenFile
 from kubelab.cluster.apiserver.config import Config
 from kubelab.cluster.apiserver.connect import Connector
 from kubelab.cluster.apiserver.handlers import Handlers, warnings_of_request
@@ -37,8 +37,13 @@ class APIServer:
         self.ready = False
         self.port = 0
         config = registry.config
-        self._tokens = TokenFile(Path(config.token_auth_file))
-        self._handlers = Handlers(registry)
+        tokens = TokenFile(Path(config.token_auth_file))
+        self._authenticator = Authenticator(
+            tokens,
+            lambda token, audience: serviceaccounts.authenticate(registry, token, audience),
+            serviceaccounts.ISSUER,
+        )
+        self._handlers = Handlers(registry, self._authenticator)
         self._connector = Connector(
             lambda resource, namespace, name: registry.get(resource, name, namespace), lambda node: config.kubelet_token
         )
@@ -96,13 +101,14 @@ class APIServer:
         path = request.path.rstrip("/")  # the Python client asks for /version/
         if path in PUBLIC:
             return self._public(request, path)
-        if self._tokens.authenticate(request.headers.get("Authorization", "")) is None:
+        user = self._authenticator.by_headers(request.headers)
+        if user is None:
             raise errors.unauthorized()
         info = requestinfo.parse(request.method, request.rel_url.raw_path)
         if info is not None:
             if info.subresource and self._connector.serves(info):
                 return await self._connector.handle(request, info)
-            return await self._handlers.handle(request, info)
+            return await self._handlers.handle(request, info, user)
         if path.startswith("/openapi/"):
             return openapi.respond(request)
         return discovery.respond(request, self.config.secure_port or self.port)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubelab.cluster.apiserver import deletion, errors
+from kubelab.cluster.apiserver import deletion, errors, serviceaccounts
 from kubelab.cluster.apiserver.fielderrors import FieldError, invalid, required
 from kubelab.cluster.apiserver.labelselector import to_string
 from kubelab.cluster.apiserver.registry import Options, Registry
@@ -26,8 +26,8 @@ def kind_of(resource: Resource, subresource: str) -> tuple[str, str]:
 
 
 def create(registry: Registry, info: RequestInfo, obj: Object, options: Options) -> Object:
-    """POST to a subresource of pods."""
-    act = {"binding": _bind, "eviction": _evict}[info.subresource]
+    """POST to a subresource of pods or service accounts."""
+    act = {"binding": _bind, "eviction": _evict, "token": _token}[info.subresource]
     return act(registry, info, obj, options)
 
 
@@ -116,6 +116,14 @@ def _evict(registry: Registry, info: RequestInfo, eviction: Object, options: Opt
     given = deletion.parse(eviction.get("deleteOptions") or ({"dryRun": ["All"]} if options.dry_run else {}))
     deletion.delete(registry, PODS, info.name, info.namespace, given)
     return errors.status(201, "", "", success=True)
+
+
+# -- service accounts
+
+
+def _token(registry: Registry, info: RequestInfo, request: Object, options: Options) -> Object:
+    """A token is not an object: a dry run makes one like any other."""
+    return serviceaccounts.request(registry, info, request)
 
 
 # -- namespaces

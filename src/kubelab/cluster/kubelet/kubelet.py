@@ -70,7 +70,7 @@ class Kubelet:
         self._services = services
         self._statuses, self._runtime_pods = StatusManager(client, clock), RuntimePods(runtime, node.name)
         self._probes = ProbeManager(Prober(node), self._statuses, clock, self._wake)
-        self._workers = PodWorkers(self._lifecycle(APIObjects(client), images), clock, config.syncFrequency)
+        self._workers = PodWorkers(self._lifecycle(APIObjects(client, clock), images), clock, config.syncFrequency)
         self._tasks: list[asyncio.Task[None]] = []
         self.on_new_machine: Callable[[], None] = lambda: None  # what was open in the old machine is gone
         self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # a part of the agent failed

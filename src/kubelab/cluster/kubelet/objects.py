@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from kubelab.clock import Clock
 from kubelab.cluster.client import APIClient, NotFound
-from kubelab.cluster.resources import CONFIGMAPS, SECRETS, SERVICEACCOUNTS
+from kubelab.cluster.kubelet.tokens import TokenManager
+from kubelab.cluster.resources import CONFIGMAPS, SECRETS
 
 KINDS = {"configmap": CONFIGMAPS, "secret": SECRETS}
-TOKEN_SECONDS = 3607  # pkg/serviceaccount: what the admission plug-in asks for
 
 
 class ObjectSource(Protocol):
@@ -23,8 +24,8 @@ class ObjectSource(Protocol):
 
 
 class APIObjects:
-    def __init__(self, client: APIClient) -> None:
-        self._client = client
+    def __init__(self, client: APIClient, clock: Clock) -> None:
+        self._client, self._tokens = client, TokenManager(client, clock)
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         try:
@@ -33,16 +34,4 @@ class APIObjects:
             return None
 
     async def token(self, namespace: str, account: str, source: dict[str, Any], pod: dict[str, Any]) -> str:
-        audience = source.get("audience")
-        bound = {"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
-        request = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {
-                "audiences": [audience] if audience else [],
-                "expirationSeconds": source.get("expirationSeconds", TOKEN_SECONDS),
-                "boundObjectRef": bound,
-            },
-        }
-        answer = await self._client.create_subresource(SERVICEACCOUNTS, account, "token", request, namespace)
-        return answer["status"]["token"]
+        return await self._tokens.get(namespace, account, source, pod)

@@ -5,10 +5,12 @@ Upstream: SyncPod, SyncTerminatingPod and SyncTerminatedPod in pkg/kubelet/kubel
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from shutil import rmtree
 from typing import Any
 
+from kubelab.cluster.client import APIError
 from kubelab.cluster.kubelet import actions, admission, conditions, pod_status, podutil
 from kubelab.cluster.kubelet.container_config import log_folder
 from kubelab.cluster.kubelet.fieldref import Runtime
@@ -23,6 +25,8 @@ from kubelab.cluster.kubelet.status_manager import StatusManager
 from kubelab.cluster.kubelet.volume_content import VolumeError
 from kubelab.cluster.kubelet.volumes import Volumes
 from kubelab.runtime.api import ContainerStatus
+
+log = logging.getLogger(__name__)
 
 Status = dict[str, Any]
 Allocatable = Callable[[], dict[str, str]]
@@ -153,6 +157,11 @@ class PodLifecycle:
             return
         try:
             await self._volumes.set_up(pod, facts)
+        except APIError as error:
+            if last is None:
+                raise
+            log.info("volumes of pod %s stay as they are: %s", podutil.describe(pod), error)
+            return
         except VolumeError as error:
             self._node.recorder.event(pod, "Warning", "FailedMount", str(error))
             raise SyncError(str(error)) from error

@@ -77,7 +77,7 @@ class VolumeContent:
         for projection in source.get("sources") or []:
             for kind, part in projection.items():
                 if kind == "serviceAccountToken":
-                    files[part["path"]] = Payload((await self._token(part)).encode(), 0o600)
+                    files[part["path"]] = Payload((await self._token(part)).encode(), mode)
                 elif kind in ("configMap", "secret", "downwardAPI"):
                     files.update(await self._one(kind, part, part.get("name", ""), mode))
                 else:

@@ -102,12 +102,19 @@ def _volume(volume: Object) -> None:
     for source in SOURCES_WITH_MODE:
         if source in volume:
             volume[source].setdefault("defaultMode", DEFAULT_MODE)
-    downward = volume.get("downwardAPI") or {}
-    for item in downward.get("items") or ():
-        if "fieldRef" in item:
-            item["fieldRef"].setdefault("apiVersion", "v1")
+    _downward(volume)
+    for projection in (volume.get("projected") or {}).get("sources") or ():
+        _downward(projection)
+        if "serviceAccountToken" in projection:
+            projection["serviceAccountToken"].setdefault("expirationSeconds", 3600)
     if "hostPath" in volume:
         volume["hostPath"].setdefault("type", "")
+
+
+def _downward(source: Object) -> None:
+    for item in (source.get("downwardAPI") or {}).get("items") or ():
+        if "fieldRef" in item:
+            item["fieldRef"].setdefault("apiVersion", "v1")
 
 
 def _requests_from_limits(resources: Object) -> None:

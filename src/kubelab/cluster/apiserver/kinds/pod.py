@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubelab.cluster import quantity
-from kubelab.cluster.apiserver import coverage, errors
+from kubelab.cluster.apiserver import apiaccess, coverage, errors
 from kubelab.cluster.apiserver.defaults import pod as defaults
 from kubelab.cluster.apiserver.fielderrors import FieldError
 from kubelab.cluster.apiserver.registry import Registry
@@ -49,10 +49,12 @@ class PodStrategy(Strategy):
         name = spec.setdefault("serviceAccountName", "default")
         spec["serviceAccount"] = name
         namespace = meta["namespace"]
-        if registry.store.get(registry.key(SERVICEACCOUNTS, namespace, name)) is None:
+        account = registry.store.get(registry.key(SERVICEACCOUNTS, namespace, name))
+        if account is None:
             why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
             error = errors.forbidden(self.resource, meta.get("name", ""), why)
             raise ServiceAccountMissing(error.code, error.reason, str(error), error.body["details"])
+        apiaccess.mount(spec, account.load())
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)

@@ -47,8 +47,38 @@ def _source(volume: Object, path: str) -> list[FieldError]:
         problems += _items(source.get("items") or [], f"{path}.{kind}.items", "key")
     elif kind == "downwardAPI":
         problems += _items(source.get("items") or [], f"{path}.{kind}.items", "")
+    elif kind == "projected":
+        for index, projection in enumerate(source.get("sources") or []):
+            problems += _projection(projection, f"{path}.projected.sources[{index}]")
     elif kind == "hostPath" and not source.get("path"):
         problems.append(required(f"{path}.hostPath.path"))
+    return problems
+
+
+def _projection(projection: Object, path: str) -> list[FieldError]:
+    token = projection.get("serviceAccountToken")
+    if token is not None:
+        return _token(token, f"{path}.serviceAccountToken")
+    return [
+        problem
+        for kind, source in projection.items()
+        for problem in _items(source.get("items") or [], f"{path}.{kind}.items", "" if kind == "downwardAPI" else "key")
+    ]
+
+
+def _token(token: Object, path: str) -> list[FieldError]:
+    """The bounds are those of a TokenRequest."""
+    problems: list[FieldError] = []
+    seconds = token.get("expirationSeconds", 3600)
+    if seconds < 600:
+        problems.append(
+            invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
+        )
+    if seconds > 1 << 32:
+        words = "may not specify a duration larger than 2^32 seconds"
+        problems.append(invalid(f"{path}.expirationSeconds", seconds, words))
+    if not token.get("path"):
+        problems.append(required(f"{path}.path"))
     return problems
 
 
