@@ -174,12 +174,15 @@ def _require_loopback(address: str) -> None:
 
 
 def _environment(program: Process, folder: Path, sandbox: Sandbox) -> dict[str, str]:
-    """The container's, with PATH leading to the image's programs first, and what guest/sitecustomize.py needs."""
-    env = process.environment(program, home=str(folder / "merged" / "root"))
+    """The container's, with HOME in the image's files, PATH leading to the image's programs first, and what
+    guest/sitecustomize.py needs."""
+    env = process.environment(program, home="/root")
     inside = [f"{folder}/host-bin"]
     inside += [f"{folder}/merged{entry}" for entry in env["PATH"].split(":") if entry.startswith("/")]
     python_path = [str(GUEST), *filter(None, [env.get("PYTHONPATH")])]
+    home = env["HOME"]
     return env | {
+        "HOME": f"{folder}/merged{home}" if home.startswith("/") else home,
         "PATH": ":".join([*inside, env["PATH"]]),
         "PYTHONPATH": ":".join(python_path),
         "KUBELAB_POD_IP": sandbox.ip,

@@ -229,3 +229,11 @@ async def test_a_removed_container_is_unknown(lab: Lab) -> None:
         await lab.client.container_status(container)
     assert raised.value.code == "NotFound"
     await lab.client.remove_container(container)
+
+
+@pytest.mark.parametrize(("home", "env"), [("root", ()), ("home/app", (("HOME", "/home/app"),))])
+async def test_home_is_in_the_containers_files(lab: Lab, home: str, env: tuple[tuple[str, str], ...]) -> None:
+    script = 'mkdir -p "$HOME" && cd && echo kept > file'
+    container = await lab.start(await lab.pod(), "sh", "-c", script, env=env)
+    assert (await lab.ended(container)).exit_code == 0
+    assert (lab.client.writable_layer(container) / home / "file").read_text() == "kept\n"
