@@ -8,11 +8,12 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from docker.models.images import Image
+from docker.utils.build import exclude_paths, tar
 
 from .tables import Table
 
@@ -26,6 +27,30 @@ def size(count: int) -> str:
         number /= 1000
         units.pop(0)
     return f"{number:.3g}{units[0]}"
+
+
+def context(folder: Path) -> Table:
+    """The files of a folder, and which of them the client would send to the engine."""
+    sent = exclude_paths(str(folder), ignore_patterns(folder))
+    rows = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = str(path.relative_to(folder))
+        rows.append((name, size(path.stat().st_size), "sent" if name in sent else "left out"))
+    return Table(["FILE", "SIZE", ""], rows)
+
+
+def context_size(folder: Path, ignored: Sequence[str] | None = None) -> str:
+    """What the build context weighs as the client packs it, without what `ignored` names: .dockerignore's lines."""
+    patterns = ignore_patterns(folder) if ignored is None else list(ignored)
+    with tar(str(folder), exclude=patterns) as packed:
+        return size(packed.seek(0, io.SEEK_END))
+
+
+def ignore_patterns(folder: Path) -> list[str]:
+    """The lines of a folder's .dockerignore; none where there is no such file."""
+    file = folder / ".dockerignore"
+    lines = file.read_text().splitlines() if file.is_file() else []
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def history(image: Image) -> Table:

@@ -106,6 +106,11 @@ class Load:
         lost = [sample for sample in self.samples[feature] if not sample.answered]
         return lost[-1].at + lost[-1].seconds - lost[0].at if lost else 0.0
 
+    def seconds_between(self, first: str, second: str) -> float:
+        """Seconds from the first mark of one name to the first of another."""
+        at = {name: moment for moment, name in reversed(self.marks)}
+        return at[second] - at[first]
+
     def verdicts(self) -> dict[str, str]:
         """For each feature, in words that are the same in every run: what became of its requests."""
         return {feature: self._verdict(samples) for feature, samples in self.samples.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,18 @@ def test_a_layer_adds_changes_and_removes():
     with layer(("app", None), ("app/a.py", b"22"), ("app/.wh.big", b"")) as second:
         assert layers.changes(second, seen) == [("", "/app", 0), ("C", "/app/a.py", 2), ("D", "/app/big", 0)]
     assert seen == {"/app", "/app/a.py"}
+
+
+def test_the_context_is_what_dockerignore_leaves(tmp_path: Path):
+    (tmp_path / "hello.py").write_bytes(b"x" * 100)
+    (tmp_path / "Dockerfile").write_text("FROM kubelab/python\n")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "diary.txt").write_bytes(b"x" * 300_000)
+    (tmp_path / ".dockerignore").write_text("# mine alone\nnotes\nDockerfile\n")
+    assert {row[0]: row[1:] for row in layers.context(tmp_path).rows} == {
+        ".dockerignore": ["30B", "sent"],
+        "Dockerfile": ["20B", "sent"],  # the engine needs it, whatever .dockerignore says
+        "hello.py": ["100B", "sent"],
+        "notes/diary.txt": ["300kB", "left out"],
+    }
+    assert (layers.context_size(tmp_path), layers.context_size(tmp_path, ignored=[])) == ("10.2kB", "317kB")

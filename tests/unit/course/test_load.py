@@ -55,6 +55,12 @@ def test_verdicts_rates_and_outages():
     assert (load.rate("b"), load.lost("b"), load.outage("a"), load.outage("b")) == (0.5, 2, 0.0, 1.5)
 
 
+def test_seconds_between_two_marks():
+    load = finished(a=[True])
+    load.marks = [(1.0, "release"), (2.5, "done"), (4.0, "release")]
+    assert load.seconds_between("release", "done") == 1.5
+
+
 def test_the_comparison_is_in_words_and_the_plots_say_what_they_are():
     loads = {"monolith": finished(browse=[True, False]), "microservices": finished(browse=[True, True])}
     assert plots.compare(loads).rows == [["browse", "lost for a while", "all answered"]]
