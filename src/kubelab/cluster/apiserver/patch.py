@@ -19,6 +19,7 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+REJECTED = "the server rejected our request due to an error in our request"
 MEDIA_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 
@@ -43,14 +44,9 @@ def _json_patch(current: dict[str, Any], patch: Any) -> Any:
         raise errors.bad_request("error decoding patch: a JSON patch is a list of operations")
     try:
         return jsonpatch.apply_patch(current, patch)
-    except jsonpatch.JsonPatchTestFailed as error:
-        raise errors.StatusError(
-            422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
-        ) from None
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError) as error:
-        raise errors.StatusError(
-            422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
-        ) from None
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError):
+        # Upstream keeps the cause to itself, too.
+        raise errors.StatusError(422, "Invalid", REJECTED) from None
 
 
 def merge(current: Any, patch: Any) -> Any:
