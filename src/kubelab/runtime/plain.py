@@ -10,10 +10,12 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from kubelab.home import Home
+from kubelab.images.view import MergedView
 from kubelab.runtime import proc, process, rootcopy, syscalls
 from kubelab.runtime.addresses import Addresses, needed_shift
 from kubelab.runtime.api import ContainerConfig, Level, MachineConfig, Mount, RuntimeServiceError
@@ -109,7 +111,7 @@ class Plain:
             syscalls.become_subreaper()
             merged = rootcopy.merge(layers, folder)
             for mount in config.mounts:
-                _link(merged, mount)
+                link_volume(merged, mount, config.mounts)
             _lend_interpreter(merged, folder / "host-bin")
 
         return Launch(
@@ -223,9 +225,13 @@ def _interpreter(root: Path, script: Path) -> list[str]:
     return [word.strip() for word in mapped] if mapped and mapped[0] != words[0] else []
 
 
-def _link(merged: Path, mount: Mount) -> None:
+def link_volume(merged: Path, mount: Mount, mounts: Sequence[Mount]) -> None:
     """A volume: a symbolic link in place of what the image has there."""
-    target = merged / mount.container_path.lstrip("/")
+    path = PurePosixPath(mount.container_path)
+    folder = str(path.parent)
+    if not any(path.is_relative_to(other.container_path) for other in mounts if other is not mount):
+        folder = MergedView([merged]).resolve(folder)  # the image's links, such as /var/run, lead nowhere outside it
+    target = merged / folder.lstrip("/") / path.name
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir() and not target.is_symlink():
         target.rename(target.with_name(f"{target.name}.image"))

@@ -8,9 +8,9 @@ import pytest
 
 from kubelab.home import Home
 from kubelab.images import whiteout
-from kubelab.runtime import levels, rootcopy
+from kubelab.runtime import levels, plain, rootcopy
 from kubelab.runtime.addresses import Addresses
-from kubelab.runtime.api import Level, RuntimeServiceError
+from kubelab.runtime.api import Level, Mount, RuntimeServiceError
 from kubelab.runtime.containers import signal_number
 from kubelab.runtime.network import AddressPool
 from kubelab.runtime.process import StartError, find_program
@@ -186,3 +186,24 @@ def test_changes_are_what_overlayfs_would_hold(tmp_path: Path) -> None:
     assert (upper / "etc/kept").read_text() == "changed"
     assert whiteout.hides(upper / "usr/bin", "tool")
     assert not (upper / "srv/new").is_symlink()
+
+
+def test_a_volume_stays_inside_the_image_whatever_its_links_say(tmp_path: Path) -> None:
+    merged, outside, volume = tmp_path / "merged", tmp_path / "outside", tmp_path / "volume"
+    for folder in (merged / "var", outside, volume):
+        folder.mkdir(parents=True)
+    (merged / "var/run").symlink_to(outside)
+    mount = Mount("/var/run/secrets/token", str(volume), True)
+    plain.link_volume(merged, mount, [mount])
+    assert list(outside.iterdir()) == []
+    assert (merged / f"{outside}/secrets/token".lstrip("/")).readlink() == volume
+
+
+def test_a_volume_may_lie_in_another(tmp_path: Path) -> None:
+    merged, volumes = tmp_path / "merged", [tmp_path / "one", tmp_path / "two"]
+    for folder in (merged, *volumes):
+        folder.mkdir()
+    mounts = [Mount(path, str(volume), False) for path, volume in zip(("/data", "/data/deep"), volumes, strict=True)]
+    for mount in mounts:
+        plain.link_volume(merged, mount, mounts)
+    assert (merged / "data/deep").resolve() == volumes[1]
