@@ -29,7 +29,7 @@ from kubelab.runtime.api import RuntimeServiceError
 
 CLASSIC_ONLY = "this engine has the classic builder only: set DOCKER_BUILDKIT=0"
 NOT_HONOURED = (
-    "remote", "pull", "squash", "target", "platform", "cachefrom", "extrahosts", "ulimits", "memory", "memswap",
+    "remote", "squash", "cachefrom", "extrahosts", "ulimits", "memory", "memswap",
     "cpushares", "cpusetcpus", "cpusetmems", "cpuperiod", "cpuquota", "cgroupparent", "shmsize", "securityopt",
     "isolation", "outputs",
 )  # fmt: skip
@@ -57,7 +57,7 @@ async def handle(engine: Engine, request: web.Request) -> web.StreamResponse:
     with tempfile.TemporaryFile(dir=engine.home.engine) as body:
         await receive(request, body)
         context = await asyncio.to_thread(_open_context, body)
-        dockerfile = _dockerfile(context, request.query.get("dockerfile") or "Dockerfile")
+        dockerfile = _dockerfile(context, request)
         response = json_stream()
         await response.prepare(request)
         builder = Builder(engine, dockerfile, context, options, _sender(request, response))
@@ -79,7 +79,13 @@ def _options(request: web.Request) -> Options:
     network = request.query.get("networkmode", "")
     if network not in ("", "default", "bridge"):
         raise DockerError(501, f"networkmode={network} is not supported by this engine: leave it out")
-    return Options(_mapping(request, "buildargs"), _mapping(request, "labels"), query.flag(request, "nocache"))
+    return Options(
+        _mapping(request, "buildargs"),
+        _mapping(request, "labels"),
+        no_cache=query.flag(request, "nocache"),
+        pull=query.flag(request, "pull"),
+        platform=request.query.get("platform", ""),
+    )
 
 
 def _mapping(request: web.Request, name: str) -> dict[str, Any]:
@@ -92,7 +98,8 @@ def _mapping(request: web.Request, name: str) -> dict[str, Any]:
     return found
 
 
-def _dockerfile(context: BuildContext, name: str) -> Dockerfile:
+def _dockerfile(context: BuildContext, request: web.Request) -> Dockerfile:
+    name = request.query.get("dockerfile") or "Dockerfile"
     names = [name, "dockerfile"] if name == "Dockerfile" else [name.removeprefix("./")]
     found = next((each for each in names if context.get(each)), None)
     if found is None:
@@ -103,7 +110,7 @@ def _dockerfile(context: BuildContext, name: str) -> Dockerfile:
         raise DockerError(400, f"the Dockerfile ({found}) cannot be empty")
     context.hide_ignored(found)
     try:
-        return parse(text)
+        return parse(text).until(request.query.get("target", ""))
     except DockerfileError as error:
         raise DockerError(400, str(error)) from None
 

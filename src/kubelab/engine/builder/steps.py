@@ -52,18 +52,21 @@ def commit(
     container_config: RunConfig,
     layer: BinaryIO | None,
     container: str = "",
+    author: str = "",
 ) -> str:
     """Make the image that a step leaves behind and return its ID.
 
     `config` is what the image starts with, `container_config` what the step was, `layer` what it changed (None:
-    nothing), and `container` the ID of the container in which it happened.
+    nothing), `container` the ID of the container in which it happened, and `author` what MAINTAINER said.
     """
     base = store.get_image(parent) if parent else None
     before: dict[str, Any] = base.config if base else {}
     diff_ids = list(base.diff_ids if base else [])
     top = base.chain_ids[-1] if base and base.chain_ids else None
     added = store.register_layer(layer, top) if layer else None
-    entry = {"created": timestamp(), "created_by": " ".join(container_config["Cmd"] or [])}
+    entry: dict[str, Any] = {"created": timestamp(), "created_by": " ".join(container_config["Cmd"] or [])}
+    if author:
+        entry["author"] = author
     if added is None or added.diff_id == EMPTY_DIFF_ID:
         entry["empty_layer"] = True
     else:
@@ -71,6 +74,7 @@ def commit(
     image = {
         "architecture": before.get("architecture") or ARCHITECTURES.get(machine(), machine()),
         "config": changed(config, Image=parent),
+        **({"author": author} if author else {}),
         **({"container": container} if container else {}),
         "container_config": changed(container_config, Image=parent, Hostname=container[:12]),
         "created": entry["created"],
