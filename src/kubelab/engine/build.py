@@ -21,7 +21,6 @@ from kubelab.engine.builder.dockerfile import Dockerfile, DockerfileError, parse
 from kubelab.engine.builder.running import CommandFailed
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
-from kubelab.engine.image_archives import receive
 from kubelab.images.reference import Reference
 from kubelab.images.reference import parse as parse_reference
 from kubelab.images.store import short
@@ -55,7 +54,7 @@ async def handle(engine: Engine, request: web.Request) -> web.StreamResponse:
     """Everything that is wrong with the request is a status; what goes wrong while building is in the stream."""
     options, tags = _options(request), [parse_reference(tag) for tag in request.query.getall("t", []) if tag]
     with tempfile.TemporaryFile(dir=engine.home.engine) as body:
-        await receive(request, body)
+        await query.receive(request, body)
         context = await asyncio.to_thread(_open_context, body)
         dockerfile = _dockerfile(context, request)
         response = json_stream()

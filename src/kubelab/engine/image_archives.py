@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterable
-from typing import IO
 
 from aiohttp import web
 
-from kubelab.engine import query
+from kubelab.engine import image_making, query
 from kubelab.engine.answers import encode
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
@@ -30,7 +29,7 @@ def routes(engine: Engine) -> list[web.RouteDef]:
     async def create(request: web.Request) -> web.StreamResponse:
         source, tag = request.query.get("fromImage", ""), request.query.get("tag")
         if not source:
-            raise DockerError(501, "docker import is not supported by this engine yet: use docker load, or ADD a tar")
+            return await image_making.import_tar(engine, request)
         raise DockerError(
             404,
             f"pull access denied for {source}{f':{tag}' if tag else ''}: this engine pulls from no registry: "
@@ -67,18 +66,11 @@ async def save(engine: Engine, request: web.Request, names: Iterable[str]) -> we
         return response
 
 
-async def receive(request: web.Request, file: IO[bytes]) -> None:
-    """Write the request's body to `file` and rewind it."""
-    async for chunk in request.content.iter_chunked(CHUNK):
-        file.write(chunk)
-    file.seek(0)
-
-
 async def load(engine: Engine, request: web.Request) -> web.StreamResponse:
     """Answers with a JSON stream: a line for each image (daemon/images, image/tarexport/load.go)."""
     query.refuse(request, "platform")
     with tempfile.TemporaryFile(dir=engine.home.engine) as file:
-        await receive(request, file)
+        await query.receive(request, file)
         images = await asyncio.to_thread(engine.store.load, file)
     lines = []
     for image in images:

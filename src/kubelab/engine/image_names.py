@@ -12,12 +12,15 @@ from aiohttp import web
 
 from kubelab.engine import query
 from kubelab.engine.answers import json_answer
+from kubelab.engine.disk_use import layers_size
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
+from kubelab.engine.images import has_label, seconds
+from kubelab.engine.query import moment
 from kubelab.images.reference import parse
 from kubelab.images.store import Image, ImageNotFound, short
 
-PRUNE_FILTERS = ("dangling", "label")
+PRUNE_FILTERS = ("dangling", "label", "label!", "until")
 Records = list[dict[str, str]]
 
 
@@ -134,29 +137,27 @@ class Removal:
 async def prune_images(engine: Engine, filters: dict[str, list[str]]) -> dict[str, object]:
     """`docker image prune`: the images without a name that nothing is made from; with `dangling=false`, all unused."""
     dangling_only = filters.get("dangling", ["true"])[-1].lower() not in ("0", "false")
-    before = _disk_use(engine)
+    until = [moment(text) for text in filters.get("until", [])]
+    before = layers_size(engine)
     removed: Records = []
     for image in engine.store.all():
-        if await _unused(engine, image, filters, dangling_only):
+        younger = any(seconds(image.config.get("created")) > limit for limit in until)
+        if not younger and await _unused(engine, image, filters, dangling_only):
             removal = Removal(engine, force=False, prune=True)
             for name in engine.store.references(image.id) or [image.id]:
                 removed += await removal.remove(name)
                 removal.records = []
-    return {"ImagesDeleted": removed or None, "SpaceReclaimed": before - _disk_use(engine)}
+    return {"ImagesDeleted": removed or None, "SpaceReclaimed": before - layers_size(engine)}
 
 
 async def _unused(engine: Engine, image: Image, filters: dict[str, list[str]], dangling_only: bool) -> bool:
     labels = image.run_config.get("Labels") or {}
-    if any(label.partition("=")[0] not in labels for label in filters.get("label", [])):
+    if not all(has_label(labels, label) for label in filters.get("label", [])):
+        return False
+    if any(has_label(labels, label) for label in filters.get("label!", [])):
         return False
     if not engine.store.exists(image.id) or engine.store.has_children(image.id):  # it may have gone with its child
         return False
     if dangling_only and engine.store.references(image.id):
         return False
     return not await engine.containers_of(image.id)
-
-
-def _disk_use(engine: Engine) -> int:
-    """Bytes of all layers, each counted once."""
-    chains = {chain for image in engine.store.all() for chain in image.chain_ids}
-    return sum(engine.store.layer(chain).size for chain in chains)
