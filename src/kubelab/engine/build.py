@@ -21,8 +21,10 @@ from kubelab.engine.builder.dockerfile import Dockerfile, DockerfileError, parse
 from kubelab.engine.builder.running import CommandFailed
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
+from kubelab.engine.pulling import credentials_by_host
 from kubelab.images.reference import Reference
 from kubelab.images.reference import parse as parse_reference
+from kubelab.images.registry import RegistryError
 from kubelab.images.store import short
 from kubelab.runtime.api import RuntimeServiceError
 
@@ -32,7 +34,14 @@ NOT_HONOURED = (
     "cpushares", "cpusetcpus", "cpusetmems", "cpuperiod", "cpuquota", "cgroupparent", "shmsize", "securityopt",
     "isolation", "outputs",
 )  # fmt: skip
-EXPECTED = (BuildFailed, DockerError, RuntimeServiceError, ValueError, OSError)  # all others are our own bugs
+EXPECTED = (
+    BuildFailed,
+    DockerError,
+    RegistryError,
+    RuntimeServiceError,
+    ValueError,
+    OSError,
+)  # all others are our own bugs
 log = logging.getLogger(__name__)
 
 
@@ -84,6 +93,7 @@ def _options(request: web.Request) -> Options:
         no_cache=query.flag(request, "nocache"),
         pull=query.flag(request, "pull"),
         platform=request.query.get("platform", ""),
+        credentials=credentials_by_host(request.headers.get("X-Registry-Config", "")),
     )
 
 

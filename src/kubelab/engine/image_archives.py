@@ -1,4 +1,4 @@
-"""Images as archives: `docker save`, `docker load`; and what answers `docker pull` and `push` until they are there."""
+"""Images as archives: `docker save`, `docker load`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from kubelab.engine import image_making, query
+from kubelab.engine import query
 from kubelab.engine.answers import encode
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
@@ -26,25 +26,10 @@ def routes(engine: Engine) -> list[web.RouteDef]:
     async def load_images(request: web.Request) -> web.StreamResponse:
         return await load(engine, request)
 
-    async def create(request: web.Request) -> web.StreamResponse:
-        source, tag = request.query.get("fromImage", ""), request.query.get("tag")
-        if not source:
-            return await image_making.import_tar(engine, request)
-        raise DockerError(
-            404,
-            f"pull access denied for {source}{f':{tag}' if tag else ''}: this engine pulls from no registry: "
-            "build the image from kubelab/python, or `docker load` it",
-        )
-
-    async def push(request: web.Request) -> web.StreamResponse:
-        raise DockerError(501, "this engine pushes to no registry: use `docker save`")
-
     return [
         web.route("GET", "/images/get", save_many),
         web.route("GET", "/images/{name:.+}/get", save_one),
         web.route("POST", "/images/load", load_images),
-        web.route("POST", "/images/create", create),
-        web.route("POST", "/images/{name:.+}/push", push),
     ]
 
 

@@ -7,6 +7,7 @@ name; then each untagged parent that nothing else stands on.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -17,7 +18,7 @@ from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.engine.images import has_label, seconds
 from kubelab.engine.query import moment
-from kubelab.images.reference import parse
+from kubelab.images.reference import Reference, parse
 from kubelab.images.store import Image, ImageNotFound, short
 
 PRUNE_FILTERS = ("dangling", "label", "label!", "until")
@@ -67,12 +68,14 @@ class Removal:
         if by_id:
             if one_repository:
                 await self._refuse_conflict(image, referenced=False)
-                self._untag(image, names)
+                self._untag(image, [*names, *self._store.digests(image.id)])
         else:
             if one_repository and not self._force:
                 await self._refuse_named_use(image, name)
-            self._untag(image, [str(parse(name).tagged())])
-            if self._store.references(image.id):
+            reference = parse(name)
+            self._untag(image, [str(replace(reference, tag="") if reference.digest else reference.tagged())])
+            self._untag_digests(image, reference)
+            if self._store.references(image.id) or self._store.digests(image.id):
                 return self.records
         await self._delete(image, quiet=not by_id)
         return self.records
@@ -83,6 +86,12 @@ class Removal:
             self._engine.events.publish("image", "untag", image.id, name=image.id)
             self.records.append({"Untagged": name})
 
+    def _untag_digests(self, image: Image, gone: Reference) -> None:
+        """With the last tag of a repository its digests go too."""
+        if not any(parse(name).repository == gone.repository for name in self._store.references(image.id)):
+            digests = self._store.digests(image.id)
+            self._untag(image, [name for name in digests if parse(name).repository == gone.repository])
+
     async def _delete(self, image: Image, *, quiet: bool) -> None:
         """Delete the image and then its parents. `quiet`: an image that must stay is no error."""
         conflict = await self._conflict(image, self._force, referenced=not self._force)
@@ -90,7 +99,7 @@ class Removal:
             if quiet:
                 return
             raise DockerError(409, conflict)
-        self._untag(image, self._store.references(image.id))
+        self._untag(image, [*self._store.references(image.id), *self._store.digests(image.id)])
         self.records += [{"Deleted": digest} for digest in await asyncio.to_thread(self._store.delete, image.id)]
         self._engine.events.publish("image", "delete", image.id, name=image.id)
         if self._prune and image.parent:
@@ -158,6 +167,6 @@ async def _unused(engine: Engine, image: Image, filters: dict[str, list[str]], d
         return False
     if not engine.store.exists(image.id) or engine.store.has_children(image.id):  # it may have gone with its child
         return False
-    if dangling_only and engine.store.references(image.id):
+    if dangling_only and (engine.store.references(image.id) or engine.store.digests(image.id)):
         return False
     return not await engine.containers_of(image.id)

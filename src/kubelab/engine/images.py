@@ -67,9 +67,9 @@ def summaries(
     for image in _bounds(store, filters, "since"):
         shown = [each for each in shown if _created(each) > _created(image)]
     found = [(image, _passing_names(names.get(image.id, []), filters)) for image in shown]
-    found = [(image, tags) for image, tags in found if _passes(image, tags, image.id in parents, filters)]
+    found = [(image, named) for image, named in found if _passes(image, named, image.id in parents, filters)]
     found.sort(key=lambda item: _created(item[0]), reverse=True)
-    lines = [summary(image, tags) for image, tags in found]
+    lines = [summary(image, named) for image, named in found]
     if shared:
         uses = Counter(chain for image, _ in found for chain in image.chain_ids)
         for line, (image, _) in zip(lines, found, strict=True):
@@ -101,6 +101,10 @@ def _passing_names(names: list[str], filters: dict[str, list[str]]) -> list[str]
 
 def _matches(name: str, pattern: str) -> bool:
     """Docker's pattern for names: `*` stays within a part between slashes; without a tag, any tag."""
+    if "@" in name:
+        return name.partition("@")[0].count("/") == pattern.count("/") and fnmatch.fnmatchcase(
+            name.partition("@")[0], pattern
+        )
     whole = pattern if ":" in pattern.rpartition("/")[2] else f"{pattern}:*"
     return name.count("/") == whole.count("/") and all(
         fnmatch.fnmatchcase(part, wanted) for part, wanted in zip(name.split("/"), whole.split("/"), strict=True)
@@ -124,15 +128,16 @@ def has_label(labels: Mapping[str, str], wanted: str) -> bool:
     return name in labels and (not equals or labels[name] == value)
 
 
-def summary(image: Image, tags: list[str]) -> dict[str, Any]:
+def summary(image: Image, names: list[str]) -> dict[str, Any]:
+    """A line of `docker images`; of `names` those with a digest are what registries know it by."""
     return {
         "Containers": -1,
         "Created": seconds(image.config.get("created")),
         "Id": image.id,
         "Labels": image.run_config.get("Labels"),
         "ParentId": image.parent,
-        "RepoDigests": [],
-        "RepoTags": tags,
+        "RepoDigests": [name for name in names if "@" in name],
+        "RepoTags": [name for name in names if "@" not in name],
         "SharedSize": -1,
         "Size": image.size,
     }
@@ -147,7 +152,7 @@ def inspect(store: ImageStore, image: Image) -> dict[str, Any]:
     answer = {
         "Id": image.id,
         "RepoTags": store.references(image.id),
-        "RepoDigests": [],
+        "RepoDigests": store.digests(image.id),
         "Parent": image.parent,
         "Comment": config.get("comment") or "",
         "Created": config.get("created") or "",

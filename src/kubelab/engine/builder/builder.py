@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +19,11 @@ from kubelab.engine.builder.run_config import RunConfig, changed, environment, n
 from kubelab.engine.builder.source import Source
 from kubelab.engine.builder.words import expand, expand_words
 from kubelab.engine.engine import Engine
+from kubelab.engine.pulling import credentials_for, pull_image
 from kubelab.images.reference import parse as parse_reference
+from kubelab.images.registry import RegistryError
+from kubelab.images.registry.auth import Credentials
+from kubelab.images.registry.manifests import Platform
 from kubelab.images.store import Image, ImageNotFound, short
 from kubelab.images.view import MergedView
 
@@ -39,6 +43,7 @@ class Options:
     no_cache: bool = False
     pull: bool = False  # look for a newer base image, even where there is one
     platform: str = ""
+    credentials: Mapping[str, Credentials] = field(default_factory=dict)  # host -> who we are there
 
 
 class Builder:
@@ -131,13 +136,16 @@ class Builder:
         if not self.options.pull:
             with contextlib.suppress(ImageNotFound):
                 return await asyncio.to_thread(self.engine.store.resolve, name)
-        return await self.pull(name, platform or self.options.platform, self._send)
+        reference = parse_reference(name)
+        credentials = credentials_for(reference, self.options.credentials)
+        wanted = Platform.parse(platform or self.options.platform)
+        return await pull_image(self.engine, reference, wanted, credentials, self._send)
 
     async def source(self, name: str) -> Source:
         """What `COPY --from=name` takes files from: a stage by its name or number, or an image."""
         try:
             return ImageFiles(MergedView(self._lower_dirs(await self._from(name))))
-        except (BuildFailed, ValueError, LookupError, OSError) as error:
+        except (BuildFailed, RegistryError, ValueError, LookupError, OSError) as error:
             raise BuildFailed(f"invalid from flag value {name}: {error}") from None
 
     async def _from(self, name: str) -> str:
@@ -170,9 +178,6 @@ class Builder:
     def _variables(self, state: StageState) -> dict[str, str]:
         own = environment(state.config)
         return {**self._arguments.allowed(own), **own}
-
-    async def pull(self, name: str, platform: str, send: Send) -> Image:
-        raise BuildFailed(f"no such image: {parse_reference(name)}")
 
     async def _announce(self, original: str) -> None:
         self._step += 1
