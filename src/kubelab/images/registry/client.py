@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -60,7 +61,7 @@ class Registry:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Registry:
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False, trust_env=True)
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False)
         try:
             await self._connect()
         except BaseException:
@@ -105,10 +106,11 @@ class Registry:
         if self._credentials.identity_token:
             form = {**query, "grant_type": "refresh_token", "client_id": "docker"}
             form["refresh_token"] = self._credentials.identity_token
-            request = self._session.post(realm, data=form)
+            request = self._session.post(realm, data=form, proxy=_proxy(realm))
         else:
             headers = {"Authorization": self._credentials.basic} if self._credentials.username else {}
-            request = self._session.get(realm, params={"client_id": "docker", **query}, headers=headers)
+            query["client_id"] = "docker"
+            request = self._session.get(realm, params=query, headers=headers, proxy=_proxy(realm))
         try:
             async with request as answer:
                 found = await _read(answer)
@@ -127,7 +129,8 @@ class Registry:
         assert self._session is not None
         ours = urlsplit(url).netloc == urlsplit(self.base).netloc
         own = {"Authorization": self._authorization} if self._authorization and ours else {}
-        async with self._session.request(method, url, headers={**(headers or {}), **own}, **options) as answer:
+        options |= {"headers": {**(headers or {}), **own}, "proxy": _proxy(url)}
+        async with self._session.request(method, url, **options) as answer:
             yield answer
 
     def _url(self, path: str) -> str:
@@ -240,6 +243,14 @@ def _reason(error: BaseException) -> str:
         words = os.strerror(error.os_error.errno).lower() if error.os_error.errno else str(error.os_error)
         return f"dial tcp {error.host}:{error.port}: connect: {words}"
     return str(error) or type(error).__name__
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for `url`. (aiohttp's own way would read passwords from ~/.netrc too.)"""
+    parts = urlsplit(url)
+    if is_loopback(parts.netloc) or proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def is_loopback(host: str) -> bool:

@@ -7,11 +7,13 @@ import importlib
 import shutil
 from typing import IO, BinaryIO, cast
 
+from kubelab.images.registry.manifests import InvalidManifest
+
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 CHUNK = 1 << 20
 
 
-class UnsupportedCompression(ValueError):
+class UnsupportedCompression(InvalidManifest):
     """Nothing here reads it."""
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import hashlib
 import json
+import tarfile
 import tempfile
 import zlib
 from collections.abc import AsyncIterator
@@ -188,7 +190,7 @@ class _Pull:
     def _register(self, file: IO[bytes], diff_id: str, parent: str | None) -> None:
         try:
             layer = self._store.register_layer(compression.plain(file), parent)
-        except (EOFError, zlib.error) as error:
+        except (EOFError, tarfile.TarError, gzip.BadGzipFile, zlib.error) as error:
             raise InvalidManifest(f"failed to register layer: {error}") from error
         if layer.diff_id != diff_id:
             raise InvalidManifest("layers from manifest don't match image configuration")
