@@ -64,6 +64,17 @@ def test_what_run_writes_to_a_volume_is_gone(client):
     assert [[entry[0] for entry in layer] for layer in layers[-2:]] == [["data", "data/given"], ["new"]]
 
 
+def test_what_containers_do_not_get_of_an_image_is_warned_about(running: Running, client):
+    build(client, BASE + "HEALTHCHECK CMD true\nVOLUME /a /b\n", tag="warned")
+    created = client.api.create_container("warned", ["true"])
+    client.api.remove_container(created["Id"], v=True)
+    if running.home:
+        assert created["Warnings"] == [
+            "the image's HEALTHCHECK is not run by this engine",
+            "the image's VOLUME /a /b is kept in the container's own layer",
+        ]
+
+
 def test_healthcheck_and_the_one_before(client):
     recipe = (
         "HEALTHCHECK --interval=1h1m1.5s --retries=10 CMD x\n"
