@@ -7,14 +7,13 @@ import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from kubelab.engine.builder import instructions, steps
 from kubelab.engine.builder.arguments import BuildArguments
 from kubelab.engine.builder.context import BuildContext
 from kubelab.engine.builder.dockerfile import Dockerfile, Instruction, Stage, parse_trigger
-from kubelab.engine.builder.image_files import ImageFiles
+from kubelab.engine.builder.image_files import ImageFiles, Owners
 from kubelab.engine.builder.run_config import RunConfig, changed, environment, nop, start_from
 from kubelab.engine.builder.source import Source
 from kubelab.engine.builder.words import expand, expand_words
@@ -144,7 +143,7 @@ class Builder:
     async def source(self, name: str) -> Source:
         """What `COPY --from=name` takes files from: a stage by its name or number, or an image."""
         try:
-            return ImageFiles(MergedView(self._lower_dirs(await self._from(name))))
+            return await asyncio.to_thread(self._files, await self._from(name))
         except (BuildFailed, RegistryError, ValueError, LookupError, OSError) as error:
             raise BuildFailed(f"invalid from flag value {name}: {error}") from None
 
@@ -159,8 +158,13 @@ class Builder:
             raise BuildFailed("index out of bounds")
         return self._stages[int(name)].image
 
-    def _lower_dirs(self, image: str) -> list[Path]:
-        return self.engine.store.lower_dirs(image) if image else []
+    def _files(self, image_id: str) -> ImageFiles:
+        if not image_id:
+            return ImageFiles(MergedView([]))
+        store = self.engine.store
+        folders, diff_ids = store.lower_dirs(image_id), reversed(store.get_image(image_id).diff_ids)
+        tars = {folder: store.blob_path(diff_id) for folder, diff_id in zip(folders, diff_ids, strict=True)}
+        return ImageFiles(MergedView(folders), Owners(tars))
 
     def _expanded(self, step: Instruction, state: StageState) -> list[str]:
         """The step's arguments with variables put in, where this instruction has them."""

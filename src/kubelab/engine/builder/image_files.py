@@ -6,13 +6,14 @@ import grp
 import pwd
 import stat
 import tarfile
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 from kubelab.engine.builder.source import Source
 from kubelab.images.changes import entry
+from kubelab.images.unpack import entry_path
 from kubelab.images.view import MergedView
 
 
@@ -32,13 +33,35 @@ def _group(gid: int) -> str:
         return ""
 
 
+class Owners:
+    """Who owns the files of layers, as their tars say it: on an ordinary user's disk all belong to that user.
+
+    `tars`: unpacked layer → its tar.
+    """
+
+    def __init__(self, tars: Mapping[Path, Path]) -> None:
+        self._tars, self._read = tars, cache(_owners)
+
+    def of(self, found: Path) -> tuple[int, int]:
+        """uid and gid of a file that lies in one of the unpacked layers."""
+        for folder, tar in self._tars.items():
+            if found.is_relative_to(folder):
+                return self._read(tar).get(found.relative_to(folder).as_posix(), (0, 0))
+        return 0, 0
+
+
+def _owners(tar: Path) -> dict[str, tuple[int, int]]:
+    with tarfile.open(tar, "r:") as archive:
+        return {str(entry_path(member.name)): (member.uid, member.gid) for member in archive}
+
+
 class ImageFiles(Source):
     """Read from the image's unpacked layers, without mounting them."""
 
     keeps_owners = True
 
-    def __init__(self, view: MergedView) -> None:
-        self._view = view
+    def __init__(self, view: MergedView, owners: Owners | None = None) -> None:
+        self._view, self._owners = view, owners
 
     def get(self, name: str) -> tarfile.TarInfo | None:
         """As Go's FileInfoHeader has it: the mode with the bits of the file's type, the owners' names of this host."""
@@ -47,6 +70,8 @@ class ImageFiles(Source):
             return None
         status = found.lstat()
         info = entry(name, status)
+        if self._owners:
+            info.uid, info.gid = self._owners.of(found)
         info.mode, info.uname, info.gname = status.st_mode, _user(info.uid), _group(info.gid)
         if stat.S_ISLNK(status.st_mode):
             info.type, info.linkname = tarfile.SYMTYPE, str(found.readlink())
