@@ -30,7 +30,7 @@ from kubelab.runtime.api import RuntimeServiceError
 
 CLASSIC_ONLY = "this engine has the classic builder only: set DOCKER_BUILDKIT=0"
 NOT_HONOURED = (
-    "remote", "squash", "cachefrom", "extrahosts", "ulimits", "memory", "memswap",
+    "remote", "cachefrom", "extrahosts", "ulimits", "memory", "memswap",
     "cpushares", "cpusetcpus", "cpusetmems", "cpuperiod", "cpuquota", "cgroupparent", "shmsize", "securityopt",
     "isolation", "outputs",
 )  # fmt: skip
@@ -82,6 +82,8 @@ def _open_context(body: IO[bytes]) -> BuildContext:
 
 def _options(request: web.Request) -> Options:
     query.refuse(request, *NOT_HONOURED)
+    if query.flag(request, "squash"):
+        raise DockerError(400, "squash is only supported with experimental mode")
     if request.query.get("version", "1") not in ("", "1"):
         raise DockerError(501, CLASSIC_ONLY)
     network = request.query.get("networkmode", "")

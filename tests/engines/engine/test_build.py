@@ -172,6 +172,11 @@ def test_leaving_the_context_out_is_a_clear_error(running: Running, client):
     assert answer.json()["message"]
 
 
+def test_squash_is_refused_as_dockerd_does(client):
+    with pytest.raises(docker.errors.APIError, match="squash is only supported with experimental mode"):
+        build(client, "FROM kubelab/python\n", squash=True)
+
+
 def test_option_that_is_not_honoured_is_refused_by_name(running: Running, client):
     if running.home is None:
         return
