@@ -10,13 +10,23 @@ import re
 
 from aiohttp import web
 
-from kubelab.engine import build, containers, image_archives, image_names, images, system
+from kubelab.engine import (
+    build,
+    containers,
+    disk_use,
+    image_archives,
+    image_making,
+    image_names,
+    image_registry,
+    images,
+    system,
+)
 from kubelab.engine.answers import json_answer
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import answer_errors
 
 API_VERSION = system.API_VERSION
-MODULES = [system, images, image_names, image_archives, build, containers]
+MODULES = [system, images, image_names, image_archives, image_making, image_registry, disk_use, build, containers]
 _VERSIONED = re.compile(r"^/v(\d+)\.(\d+)/")
 
 

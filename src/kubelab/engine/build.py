@@ -21,19 +21,27 @@ from kubelab.engine.builder.dockerfile import Dockerfile, DockerfileError, parse
 from kubelab.engine.builder.running import CommandFailed
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
-from kubelab.engine.image_archives import receive
+from kubelab.engine.pulling import credentials_by_host
 from kubelab.images.reference import Reference
 from kubelab.images.reference import parse as parse_reference
+from kubelab.images.registry import RegistryError
 from kubelab.images.store import short
 from kubelab.runtime.api import RuntimeServiceError
 
 CLASSIC_ONLY = "this engine has the classic builder only: set DOCKER_BUILDKIT=0"
 NOT_HONOURED = (
-    "remote", "pull", "squash", "target", "platform", "cachefrom", "extrahosts", "ulimits", "memory", "memswap",
+    "remote", "cachefrom", "extrahosts", "ulimits", "memory", "memswap",
     "cpushares", "cpusetcpus", "cpusetmems", "cpuperiod", "cpuquota", "cgroupparent", "shmsize", "securityopt",
     "isolation", "outputs",
 )  # fmt: skip
-EXPECTED = (BuildFailed, DockerError, RuntimeServiceError, ValueError, OSError)  # all others are our own bugs
+EXPECTED = (
+    BuildFailed,
+    DockerError,
+    RegistryError,
+    RuntimeServiceError,
+    ValueError,
+    OSError,
+)  # all others are our own bugs
 log = logging.getLogger(__name__)
 
 
@@ -55,9 +63,9 @@ async def handle(engine: Engine, request: web.Request) -> web.StreamResponse:
     """Everything that is wrong with the request is a status; what goes wrong while building is in the stream."""
     options, tags = _options(request), [parse_reference(tag) for tag in request.query.getall("t", []) if tag]
     with tempfile.TemporaryFile(dir=engine.home.engine) as body:
-        await receive(request, body)
+        await query.receive(request, body)
         context = await asyncio.to_thread(_open_context, body)
-        dockerfile = _dockerfile(context, request.query.get("dockerfile") or "Dockerfile")
+        dockerfile = _dockerfile(context, request)
         response = json_stream()
         await response.prepare(request)
         builder = Builder(engine, dockerfile, context, options, _sender(request, response))
@@ -74,12 +82,21 @@ def _open_context(body: IO[bytes]) -> BuildContext:
 
 def _options(request: web.Request) -> Options:
     query.refuse(request, *NOT_HONOURED)
+    if query.flag(request, "squash"):
+        raise DockerError(400, "squash is only supported with experimental mode")
     if request.query.get("version", "1") not in ("", "1"):
         raise DockerError(501, CLASSIC_ONLY)
     network = request.query.get("networkmode", "")
     if network not in ("", "default", "bridge"):
         raise DockerError(501, f"networkmode={network} is not supported by this engine: leave it out")
-    return Options(_mapping(request, "buildargs"), _mapping(request, "labels"), query.flag(request, "nocache"))
+    return Options(
+        _mapping(request, "buildargs"),
+        _mapping(request, "labels"),
+        no_cache=query.flag(request, "nocache"),
+        pull=query.flag(request, "pull"),
+        platform=request.query.get("platform", ""),
+        credentials=credentials_by_host(request.headers.get("X-Registry-Config", "")),
+    )
 
 
 def _mapping(request: web.Request, name: str) -> dict[str, Any]:
@@ -92,7 +109,8 @@ def _mapping(request: web.Request, name: str) -> dict[str, Any]:
     return found
 
 
-def _dockerfile(context: BuildContext, name: str) -> Dockerfile:
+def _dockerfile(context: BuildContext, request: web.Request) -> Dockerfile:
+    name = request.query.get("dockerfile") or "Dockerfile"
     names = [name, "dockerfile"] if name == "Dockerfile" else [name.removeprefix("./")]
     found = next((each for each in names if context.get(each)), None)
     if found is None:
@@ -103,7 +121,7 @@ def _dockerfile(context: BuildContext, name: str) -> Dockerfile:
         raise DockerError(400, f"the Dockerfile ({found}) cannot be empty")
     context.hide_ignored(found)
     try:
-        return parse(text)
+        return parse(text).until(request.query.get("target", ""))
     except DockerfileError as error:
         raise DockerError(400, str(error)) from None
 

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from kubelab.engine import attach, containers_archive, containers_logs, containers_look, exec, query
+from kubelab.engine.containers_config import listed_mounts
 from kubelab.engine.containers_record import Container
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
@@ -71,7 +72,18 @@ class Life:
     async def create(self, request: web.Request) -> web.Response:
         query.refuse(request, "platform")
         container = await self._containers.create(await read_json(request), request.query.get("name", ""))
-        return web.json_response({"Id": container.id, "Warnings": []}, status=201)
+        return web.json_response({"Id": container.id, "Warnings": self._warnings(container)}, status=201)
+
+    def _warnings(self, container: Container) -> list[str]:
+        """What the image asks for and this engine does not do."""
+        asked = self._engine.store.get_image(container.image_id).run_config
+        warnings = []
+        if (asked.get("Healthcheck") or {}).get("Test", ["NONE"]) not in ([], ["NONE"]):
+            warnings.append("the image's HEALTHCHECK is not run by this engine")
+        bound = {mount.container_path for mount in listed_mounts(container.host_config)}
+        if volumes := sorted(set(asked.get("Volumes") or ()) - bound):
+            warnings.append(f"the image's VOLUME {' '.join(volumes)} is kept in the container's own layer")
+        return warnings
 
     async def start(self, request: web.Request) -> web.Response:
         query.refuse(request, "checkpoint", "checkpoint-dir")

@@ -1,4 +1,4 @@
-"""`docker cp`: a container's files as a tar, out and in (moby: daemon/archive.go, daemon/archive_unix.go).
+"""`docker cp` and `export`: a container's files as a tar, out and in (moby: daemon/archive.go, daemon/archive_unix.go).
 
 Out is read through the layers (containers_files.py). In is written where the container has it: through its root while
 it runs, into its writable layer when it does not. Mounted folders are not looked into.
@@ -39,6 +39,7 @@ def routes(engine: Engine) -> list[web.RouteDef]:
         web.route("HEAD", "/containers/{name}/archive", archive.get),
         web.route("GET", "/containers/{name}/archive", archive.get),
         web.route("PUT", "/containers/{name}/archive", archive.put),
+        web.route("GET", "/containers/{name}/export", archive.export),
     ]
 
 
@@ -60,6 +61,18 @@ class Archive:
             with await asyncio.to_thread(pack, view, path, name) as tar:
                 while data := tar.read(CHUNK):
                     await response.write(data)
+        return response
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        """`docker export`: all files, without what is mounted."""
+        container = self._engine.containers.find(request.match_info["name"])
+        view = await self._view(container)
+        with await asyncio.to_thread(pack, view, PurePosixPath("/"), "") as tar:
+            response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+            await response.prepare(request)
+            while data := tar.read(CHUNK):
+                await response.write(data)
+        self._engine.events.publish("container", "export", container.id, **container.attributes())
         return response
 
     async def put(self, request: web.Request) -> web.Response:
@@ -95,7 +108,7 @@ class Archive:
                 raise DockerError(409, f"container {container.id} has no files yet: start it once")
             return MergedView([root])
         upper = self._engine.runtime.writable_layer(container.runtime_id)
-        return MergedView([upper, *self._engine.store.lower_dirs(container.image_id)])
+        return MergedView([*filter(Path.exists, [upper]), *self._engine.store.lower_dirs(container.image_id)])
 
     def _writable(self, container: Container, path: PurePosixPath, found: Path) -> Path:
         """The folder that the container sees as `path`, to write into."""
@@ -129,12 +142,12 @@ def describe(path: PurePosixPath, found: Path) -> str:
 
 
 def pack(view: MergedView, path: PurePosixPath, name: str) -> BinaryIO:
-    """A tar of a path and what is below it, the path itself called `name`. Blocks while it reads."""
+    """A tar of a path and what is below it, the path itself called `name` ("": left out). Blocks while it reads."""
     target = tempfile.TemporaryFile()  # noqa: SIM115 (handed to the caller)
     with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for place, found in walk(view, path):
             inside = str(PurePosixPath(name) / place.relative_to(path))
-            if not stat.S_ISSOCK(found.lstat().st_mode):
+            if not stat.S_ISSOCK(found.lstat().st_mode) and (name or inside != "."):
                 tar.add(found, arcname=inside, recursive=False)
     target.seek(0)
     return target

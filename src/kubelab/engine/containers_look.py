@@ -48,15 +48,15 @@ class Look:
         everything = query.flag(request, "all") or many is not None
         shown = containers_view.select(self._engine.containers.all(), filters, everything, self._engine.store)
         sized = query.flag(request, "size")
-        lines = [containers_view.summary(each, await self._size(each) if sized else None) for each in shown[:many]]
+        lines = [containers_view.summary(each, await self.size(each) if sized else None) for each in shown[:many]]
         return web.json_response(lines)
 
     async def inspect(self, request: web.Request) -> web.Response:
         container = self._container(request)
-        size = await self._size(container) if query.flag(request, "size") else None
+        size = await self.size(container) if query.flag(request, "size") else None
         return web.json_response(containers_view.inspect(container, self._engine.store, size))
 
-    async def _size(self, container: Container) -> tuple[int, int]:
+    async def size(self, container: Container) -> tuple[int, int]:
         """Bytes of the writable layer, and with the image's."""
         own = 0
         if container.runtime_id:

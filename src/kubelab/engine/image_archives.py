@@ -1,11 +1,10 @@
-"""Images as archives: `docker save`, `docker load`; and what answers `docker pull` and `push` until they are there."""
+"""Images as archives: `docker save`, `docker load`."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
 from collections.abc import Iterable
-from typing import IO
 
 from aiohttp import web
 
@@ -27,25 +26,10 @@ def routes(engine: Engine) -> list[web.RouteDef]:
     async def load_images(request: web.Request) -> web.StreamResponse:
         return await load(engine, request)
 
-    async def create(request: web.Request) -> web.StreamResponse:
-        source, tag = request.query.get("fromImage", ""), request.query.get("tag")
-        if not source:
-            raise DockerError(501, "docker import is not supported by this engine yet: use docker load, or ADD a tar")
-        raise DockerError(
-            404,
-            f"pull access denied for {source}{f':{tag}' if tag else ''}: this engine pulls from no registry: "
-            "build the image from kubelab/python, or `docker load` it",
-        )
-
-    async def push(request: web.Request) -> web.StreamResponse:
-        raise DockerError(501, "this engine pushes to no registry: use `docker save`")
-
     return [
         web.route("GET", "/images/get", save_many),
         web.route("GET", "/images/{name:.+}/get", save_one),
         web.route("POST", "/images/load", load_images),
-        web.route("POST", "/images/create", create),
-        web.route("POST", "/images/{name:.+}/push", push),
     ]
 
 
@@ -67,18 +51,11 @@ async def save(engine: Engine, request: web.Request, names: Iterable[str]) -> we
         return response
 
 
-async def receive(request: web.Request, file: IO[bytes]) -> None:
-    """Write the request's body to `file` and rewind it."""
-    async for chunk in request.content.iter_chunked(CHUNK):
-        file.write(chunk)
-    file.seek(0)
-
-
 async def load(engine: Engine, request: web.Request) -> web.StreamResponse:
     """Answers with a JSON stream: a line for each image (daemon/images, image/tarexport/load.go)."""
     query.refuse(request, "platform")
     with tempfile.TemporaryFile(dir=engine.home.engine) as file:
-        await receive(request, file)
+        await query.receive(request, file)
         images = await asyncio.to_thread(engine.store.load, file)
     lines = []
     for image in images:

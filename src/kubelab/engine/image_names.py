@@ -7,17 +7,21 @@ name; then each untagged parent that nothing else stands on.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from aiohttp import web
 
 from kubelab.engine import query
 from kubelab.engine.answers import json_answer
+from kubelab.engine.disk_use import layers_size
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
-from kubelab.images.reference import parse
+from kubelab.engine.images import has_label, seconds
+from kubelab.engine.query import moment
+from kubelab.images.reference import Reference, parse
 from kubelab.images.store import Image, ImageNotFound, short
 
-PRUNE_FILTERS = ("dangling", "label")
+PRUNE_FILTERS = ("dangling", "label", "label!", "until")
 Records = list[dict[str, str]]
 
 
@@ -64,12 +68,14 @@ class Removal:
         if by_id:
             if one_repository:
                 await self._refuse_conflict(image, referenced=False)
-                self._untag(image, names)
+                self._untag(image, [*names, *self._store.digests(image.id)])
         else:
             if one_repository and not self._force:
                 await self._refuse_named_use(image, name)
-            self._untag(image, [str(parse(name).tagged())])
-            if self._store.references(image.id):
+            reference = parse(name)
+            self._untag(image, [str(replace(reference, tag="") if reference.digest else reference.tagged())])
+            self._untag_digests(image, reference)
+            if self._store.references(image.id) or self._store.digests(image.id):
                 return self.records
         await self._delete(image, quiet=not by_id)
         return self.records
@@ -80,6 +86,12 @@ class Removal:
             self._engine.events.publish("image", "untag", image.id, name=image.id)
             self.records.append({"Untagged": name})
 
+    def _untag_digests(self, image: Image, gone: Reference) -> None:
+        """With the last tag of a repository its digests go too."""
+        if not any(parse(name).repository == gone.repository for name in self._store.references(image.id)):
+            digests = self._store.digests(image.id)
+            self._untag(image, [name for name in digests if parse(name).repository == gone.repository])
+
     async def _delete(self, image: Image, *, quiet: bool) -> None:
         """Delete the image and then its parents. `quiet`: an image that must stay is no error."""
         conflict = await self._conflict(image, self._force, referenced=not self._force)
@@ -87,7 +99,7 @@ class Removal:
             if quiet:
                 return
             raise DockerError(409, conflict)
-        self._untag(image, self._store.references(image.id))
+        self._untag(image, [*self._store.references(image.id), *self._store.digests(image.id)])
         self.records += [{"Deleted": digest} for digest in await asyncio.to_thread(self._store.delete, image.id)]
         self._engine.events.publish("image", "delete", image.id, name=image.id)
         if self._prune and image.parent:
@@ -134,29 +146,27 @@ class Removal:
 async def prune_images(engine: Engine, filters: dict[str, list[str]]) -> dict[str, object]:
     """`docker image prune`: the images without a name that nothing is made from; with `dangling=false`, all unused."""
     dangling_only = filters.get("dangling", ["true"])[-1].lower() not in ("0", "false")
-    before = _disk_use(engine)
+    until = [moment(text) for text in filters.get("until", [])]
+    before = layers_size(engine)
     removed: Records = []
     for image in engine.store.all():
-        if await _unused(engine, image, filters, dangling_only):
+        younger = any(seconds(image.config.get("created")) > limit for limit in until)
+        if not younger and await _unused(engine, image, filters, dangling_only):
             removal = Removal(engine, force=False, prune=True)
             for name in engine.store.references(image.id) or [image.id]:
                 removed += await removal.remove(name)
                 removal.records = []
-    return {"ImagesDeleted": removed or None, "SpaceReclaimed": before - _disk_use(engine)}
+    return {"ImagesDeleted": removed or None, "SpaceReclaimed": before - layers_size(engine)}
 
 
 async def _unused(engine: Engine, image: Image, filters: dict[str, list[str]], dangling_only: bool) -> bool:
     labels = image.run_config.get("Labels") or {}
-    if any(label.partition("=")[0] not in labels for label in filters.get("label", [])):
+    if not all(has_label(labels, label) for label in filters.get("label", [])):
+        return False
+    if any(has_label(labels, label) for label in filters.get("label!", [])):
         return False
     if not engine.store.exists(image.id) or engine.store.has_children(image.id):  # it may have gone with its child
         return False
-    if dangling_only and engine.store.references(image.id):
+    if dangling_only and (engine.store.references(image.id) or engine.store.digests(image.id)):
         return False
     return not await engine.containers_of(image.id)
-
-
-def _disk_use(engine: Engine) -> int:
-    """Bytes of all layers, each counted once."""
-    chains = {chain for image in engine.store.all() for chain in image.chain_ids}
-    return sum(engine.store.layer(chain).size for chain in chains)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,9 +22,10 @@ FILTERS = ("dangling", "label", "before", "since", "reference")
 def routes(engine: Engine) -> list[web.RouteDef]:
     async def list_images(request: web.Request) -> web.Response:
         wanted, everything = query.filters(request, FILTERS), query.flag(request, "all")
-        query.refuse(request, "shared-size", "manifests")
+        query.refuse(request, "manifests")
+        shared = query.flag(request, "shared-size")
         await engine.base_image()
-        return json_answer(await asyncio.to_thread(summaries, engine.store, everything, wanted))
+        return json_answer(await asyncio.to_thread(summaries, engine.store, everything, wanted, shared=shared))
 
     async def inspect_image(request: web.Request) -> web.Response:
         await engine.base_image()
@@ -51,7 +54,9 @@ def seconds(created: str | None) -> int:
 # -- docker images
 
 
-def summaries(store: ImageStore, everything: bool, filters: dict[str, list[str]]) -> list[dict[str, Any]]:
+def summaries(
+    store: ImageStore, everything: bool, filters: dict[str, list[str]], *, shared: bool = False
+) -> list[dict[str, Any]]:
     """Newest first; without `everything`, steps of a build that nobody named are left out."""
     images = store.all()
     parents = {image.parent for image in images}
@@ -62,9 +67,14 @@ def summaries(store: ImageStore, everything: bool, filters: dict[str, list[str]]
     for image in _bounds(store, filters, "since"):
         shown = [each for each in shown if _created(each) > _created(image)]
     found = [(image, _passing_names(names.get(image.id, []), filters)) for image in shown]
-    found = [(image, tags) for image, tags in found if _passes(image, tags, image.id in parents, filters)]
+    found = [(image, named) for image, named in found if _passes(image, named, image.id in parents, filters)]
     found.sort(key=lambda item: _created(item[0]), reverse=True)
-    return [summary(image, tags) for image, tags in found]
+    lines = [summary(image, named) for image, named in found]
+    if shared:
+        uses = Counter(chain for image, _ in found for chain in image.chain_ids)
+        for line, (image, _) in zip(lines, found, strict=True):
+            line["SharedSize"] = sum(store.layer(chain).size for chain in image.chain_ids if uses[chain] > 1)
+    return lines
 
 
 def _created(image: Image) -> str:
@@ -91,6 +101,10 @@ def _passing_names(names: list[str], filters: dict[str, list[str]]) -> list[str]
 
 def _matches(name: str, pattern: str) -> bool:
     """Docker's pattern for names: `*` stays within a part between slashes; without a tag, any tag."""
+    if "@" in name:
+        return name.partition("@")[0].count("/") == pattern.count("/") and fnmatch.fnmatchcase(
+            name.partition("@")[0], pattern
+        )
     whole = pattern if ":" in pattern.rpartition("/")[2] else f"{pattern}:*"
     return name.count("/") == whole.count("/") and all(
         fnmatch.fnmatchcase(part, wanted) for part, wanted in zip(name.split("/"), whole.split("/"), strict=True)
@@ -105,22 +119,25 @@ def _passes(image: Image, tags: list[str], has_children: bool, filters: dict[str
         if wanted != (not tags and not has_children):
             return False
     labels = image.run_config.get("Labels") or {}
-    for label in filters.get("label", []):
-        name, equals, value = label.partition("=")
-        if name not in labels or (equals and labels[name] != value):
-            return False
-    return True
+    return all(has_label(labels, label) for label in filters.get("label", []))
 
 
-def summary(image: Image, tags: list[str]) -> dict[str, Any]:
+def has_label(labels: Mapping[str, str], wanted: str) -> bool:
+    """`wanted`: `name` or `name=value`."""
+    name, equals, value = wanted.partition("=")
+    return name in labels and (not equals or labels[name] == value)
+
+
+def summary(image: Image, names: list[str]) -> dict[str, Any]:
+    """A line of `docker images`; of `names` those with a digest are what registries know it by."""
     return {
         "Containers": -1,
         "Created": seconds(image.config.get("created")),
         "Id": image.id,
         "Labels": image.run_config.get("Labels"),
         "ParentId": image.parent,
-        "RepoDigests": [],
-        "RepoTags": tags,
+        "RepoDigests": [name for name in names if "@" in name],
+        "RepoTags": [name for name in names if "@" not in name],
         "SharedSize": -1,
         "Size": image.size,
     }
@@ -135,7 +152,7 @@ def inspect(store: ImageStore, image: Image) -> dict[str, Any]:
     answer = {
         "Id": image.id,
         "RepoTags": store.references(image.id),
-        "RepoDigests": [],
+        "RepoDigests": store.digests(image.id),
         "Parent": image.parent,
         "Comment": config.get("comment") or "",
         "Created": config.get("created") or "",

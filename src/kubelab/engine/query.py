@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection
+from datetime import datetime
+from typing import IO
 
 from aiohttp import web
 
+from kubelab.engine.builder.healthcheck import nanoseconds
 from kubelab.engine.errors import DockerError
+
+CHUNK = 1 << 20
 
 
 def flag(request: web.Request, name: str, default: bool = False) -> bool:
@@ -35,3 +41,26 @@ def refuse(request: web.Request, *names: str) -> None:
         value = request.query.get(name, "")
         if value.lower() not in ("", "0", "false", "null", "[]", "{}"):
             raise DockerError(501, f"{name}={value} is not supported by this engine: leave it out")
+
+
+async def receive(request: web.Request, file: IO[bytes]) -> None:
+    """Write the request's body to `file` and rewind it."""
+    async for chunk in request.content.iter_chunked(CHUNK):
+        file.write(chunk)
+    file.seek(0)
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 of an `until`: a number of them, an RFC 3339 time, or how long ago (`24h`)."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        pass
+    try:
+        return time.time() - nanoseconds(text) / 1e9
+    except ValueError:
+        raise DockerError(400, f'failed to parse value as time or duration: "{text}"') from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -79,6 +79,9 @@ class ImageStore:
         """
         return self._layers.register(tar, parent)
 
+    def has_layer(self, chain_id: str) -> bool:
+        return self._layers.has(chain_id)
+
     def layer(self, chain_id: str) -> Layer:
         return self._layers.get(chain_id)
 
@@ -147,6 +150,8 @@ class ImageStore:
             reference = parse(name)
         except InvalidReference:
             reference = None
+        if reference and reference.digest:
+            reference = replace(reference, tag="")  # the digest says it all
         if reference and (image_id := self._tags.get(reference)):
             return self.get_image(image_id)
         digits = name.removeprefix("sha256:")
@@ -166,11 +171,15 @@ class ImageStore:
             self._tags.remove(parse(reference) if isinstance(reference, str) else reference)
 
     def references(self, image_id: str) -> list[str]:
-        """The image's names in their familiar form, sorted."""
-        return self._tags.of(image_id)
+        """The image's names in their familiar form, sorted; without digests."""
+        return [name for name in self._tags.of(image_id) if "@" not in name]
+
+    def digests(self, image_id: str) -> list[str]:
+        """`repository@sha256:…` for each registry that the image was pulled from or pushed to, sorted."""
+        return [name for name in self._tags.of(image_id) if "@" in name]
 
     def tags(self) -> dict[str, str]:
-        """Every name: familiar reference → image ID."""
+        """Every name, digests too: familiar reference → image ID."""
         return self._tags.all()
 
     # -- deleting

@@ -31,7 +31,7 @@ class Tags:
         self._write({name: id for name, id in self.all().items() if name != str(reference.tagged())})
 
     def of(self, image_id: str) -> list[str]:
-        """The references of an image, sorted."""
+        """The names of an image, sorted: with a tag, or with the digest that a registry knows it by."""
         return sorted(name for name, id in self.all().items() if id == image_id)
 
     def _write(self, tags: dict[str, str]) -> None:

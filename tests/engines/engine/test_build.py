@@ -172,12 +172,9 @@ def test_leaving_the_context_out_is_a_clear_error(running: Running, client):
     assert answer.json()["message"]
 
 
-@pytest.mark.parametrize("line", ["HEALTHCHECK NONE", "VOLUME /data", "ONBUILD RUN true", 'SHELL ["/bin/sh"]'])
-def test_what_is_not_there_yet_is_refused_by_name(running: Running, client, line):
-    if running.home is None:
-        return  # a real engine has them
-    with pytest.raises(docker.errors.APIError, match=f"{line.split()[0]} is not supported by this engine yet"):
-        build(client, f"FROM kubelab/python\n{line}\n")
+def test_squash_is_refused_as_dockerd_does(client):
+    with pytest.raises(docker.errors.APIError, match="squash is only supported with experimental mode"):
+        build(client, "FROM kubelab/python\n", squash=True)
 
 
 def test_option_that_is_not_honoured_is_refused_by_name(running: Running, client):

@@ -10,7 +10,8 @@ import pytest
 
 from engines.engine import facts, facts_seen
 from harness_images import hardlink, make_tar, symlink
-from kubelab.engine.builder.context import BuildContext, hashed, plain
+from kubelab.engine.builder.context import BuildContext, plain
+from kubelab.engine.builder.source import hashed
 from kubelab.images.unpack import UnsafeArchive
 
 

@@ -34,7 +34,7 @@ def copied(image, line, files=FILES, working_dir=""):
     """The layer's entries: name -> entry."""
     (step,) = parse(f"FROM x\n{line}\n").stages[0].instructions
     context = BuildContext(io.BytesIO(make_tar(files)))
-    planned = copying.plan(step, list(step.args), context)
+    planned = copying.plan(step, list(step.args), step.flags.get("chown", ""), context)
     with copying.layer(planned, context, image, working_dir) as file, tarfile.open(fileobj=file) as tar:
         return {member.name: member for member in tar}
 

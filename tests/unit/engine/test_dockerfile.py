@@ -95,10 +95,6 @@ def test_stages_and_arguments_before_them():
         ("FROM", "dockerfile parse error line 1: FROM requires either one or three arguments"),
         ("FROM a b", "dockerfile parse error line 1: FROM requires either one or three arguments"),
         ("FROM a\n\nENV =1", "dockerfile parse error line 3: ENV names can not be blank"),
-        (
-            "FROM a\nVOLUME /x",
-            "dockerfile parse error line 2: VOLUME is not supported by this engine yet: leave it out",
-        ),
         ("# escape=x\nFROM a", "failed to parse Dockerfile: invalid ESCAPE 'x'. Must be ` or \\"),
         *(
             (f"FROM kubelab/python\n{line}", message)

@@ -46,7 +46,7 @@ def store(tmp_path):
 
 
 def step(store, parent, word, layer=None):
-    config = changed(EMPTY, Cmd=nop(word))
+    config = changed(EMPTY, Cmd=nop(EMPTY, word))
     return steps.commit(store, parent, EMPTY, config, layer), config
 
 

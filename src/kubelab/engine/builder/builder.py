@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from kubelab.engine.builder import instructions, steps
 from kubelab.engine.builder.arguments import BuildArguments
 from kubelab.engine.builder.context import BuildContext
-from kubelab.engine.builder.dockerfile import Dockerfile, Instruction, Stage
+from kubelab.engine.builder.dockerfile import Dockerfile, Instruction, Stage, parse_trigger
+from kubelab.engine.builder.image_files import ImageFiles, Owners
 from kubelab.engine.builder.run_config import RunConfig, changed, environment, nop, start_from
+from kubelab.engine.builder.source import Source
 from kubelab.engine.builder.words import expand, expand_words
 from kubelab.engine.engine import Engine
-from kubelab.images.store import ImageNotFound, short
+from kubelab.engine.pulling import credentials_for, pull_image
+from kubelab.images.reference import parse as parse_reference
+from kubelab.images.registry import RegistryError
+from kubelab.images.registry.auth import Credentials
+from kubelab.images.registry.manifests import Platform
+from kubelab.images.store import Image, ImageNotFound, short
 from kubelab.images.view import MergedView
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]  # one JSON object of the stream
@@ -31,6 +40,9 @@ class Options:
     arguments: dict[str, str | None] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     no_cache: bool = False
+    pull: bool = False  # look for a newer base image, even where there is one
+    platform: str = ""
+    credentials: Mapping[str, Credentials] = field(default_factory=dict)  # host -> who we are there
 
 
 class Builder:
@@ -42,7 +54,8 @@ class Builder:
         self.engine, self.context, self.options = engine, context, options
         self._dockerfile, self._send = dockerfile, send
         self._arguments = BuildArguments(options.arguments)
-        self._stages: dict[str, StageState] = {}
+        self._stages: list[StageState] = []
+        self._named: dict[str, StageState] = {}
         self._step, self._total = 0, len(dockerfile.arguments) + sum(1 + len(s.instructions) for s in dockerfile.stages)
         self._total += len(options.labels)
 
@@ -53,18 +66,20 @@ class Builder:
         for step in self._dockerfile.arguments:
             await self._announce(step.original)
             self._declare_global(step)
-        state = None
-        for number, stage in enumerate(self._dockerfile.stages):
-            last = number == len(self._dockerfile.stages) - 1
+        for stage in self._dockerfile.stages:
+            if stage.name and stage.name in self._named:
+                raise BuildFailed(f"{stage.name} stage name already used")
+            last = stage is self._dockerfile.stages[-1]
             state = await self._build_stage(stage, self._label_steps() if last else ())
-            self._stages[str(number)] = self._stages[stage.name or str(number)] = state
+            if stage.name:
+                self._named[stage.name] = state
             if state.image:
                 await self._send({"aux": {"ID": state.image}})
-        if state is None or not state.image:
+        if not self._stages or not self._stages[-1].image:
             raise BuildFailed("No image was generated. Is your Dockerfile empty?")
         if unused := self._arguments.unused():
             await self.say(f"[Warning] One or more build-args [{' '.join(unused)}] were not consumed\n")
-        return state.image
+        return self._stages[-1].image
 
     def _declare_global(self, step: Instruction) -> None:
         for argument in step.args:
@@ -80,42 +95,93 @@ class Builder:
     async def _build_stage(self, stage: Stage, labels: tuple[Instruction, ...]) -> StageState:
         await self._announce(stage.original)
         state = StageState(self, await self._base(stage))
+        self._stages.append(state)
+        await self._run_triggers(state)
         await self.say(f" ---> {short(state.image)}\n")
         for step in (*stage.instructions, *labels):
             await self._announce(step.original)
-            await instructions.ACTIONS[step.name](state, step, self._expanded(step, state))
+            await self._do(state, step)
             await self.say(f" ---> {short(state.image)}\n")
         return state
+
+    async def _do(self, state: StageState, step: Instruction) -> None:
+        await instructions.ACTIONS[step.name](state, step, self._expanded(step, state))
+
+    async def _run_triggers(self, state: StageState) -> None:
+        """What the base image's ONBUILDs have kept for now."""
+        triggers, state.config["OnBuild"] = state.config["OnBuild"] or [], None
+        if triggers:
+            await self.say(f"# Executing {len(triggers)} build trigger")
+            for end in ("s", "\n") if len(triggers) > 1 else ("\n",):
+                await self.say(end)
+        for trigger in triggers:
+            await self._do(state, parse_trigger(trigger, self._dockerfile.escape))
 
     async def _base(self, stage: Stage) -> str:
         """The ID of the image that a stage begins with, "" for scratch."""
         self._arguments.begin_stage()
         name = expand(stage.base, self._arguments.for_from(), self._dockerfile.escape)
-        if name in self._stages:
-            return self._stages[name].image
+        if not name:
+            raise BuildFailed(f"base name ({stage.base}) should not be blank")
+        if name.lower() in self._named:
+            return self._named[name.lower()].image
         if name == "scratch":
             return ""
+        return (await self._image(name, stage.platform)).id
+
+    async def _image(self, name: str, platform: str = "") -> Image:
+        """The image of that name; pulled where it is not here, or the client wants the newest."""
         await self.engine.base_image()
+        if not self.options.pull:
+            with contextlib.suppress(ImageNotFound):
+                return await asyncio.to_thread(self.engine.store.resolve, name)
+        reference = parse_reference(name)
+        credentials = credentials_for(reference, self.options.credentials)
+        wanted = Platform.parse(platform or self.options.platform)
+        return await pull_image(self.engine, reference, wanted, credentials, self._send)
+
+    async def source(self, name: str) -> Source:
+        """What `COPY --from=name` takes files from: a stage by its name or number, or an image."""
         try:
-            image = await asyncio.to_thread(self.engine.store.resolve, name)
-        except ImageNotFound as error:
-            raise BuildFailed(
-                f"{error}: this engine pulls from no registry: build the image, load it, or start from kubelab/python"
-            ) from None
-        if image.run_config.get("OnBuild"):
-            raise BuildFailed(f"{name} has ONBUILD triggers, which are not supported by this engine yet")
-        return image.id
+            return await asyncio.to_thread(self._files, await self._from(name))
+        except (BuildFailed, RegistryError, ValueError, LookupError, OSError) as error:
+            raise BuildFailed(f"invalid from flag value {name}: {error}") from None
+
+    async def _from(self, name: str) -> str:
+        if name.lower() in self._named:
+            return self._named[name.lower()].image
+        if not re.fullmatch(r"[+-]?\d+", name):
+            return (await self._image(name)).id
+        if int(name) == len(self._stages) - 1:
+            raise BuildFailed("refers to current build stage")
+        if not 0 <= int(name) < len(self._stages):
+            raise BuildFailed("index out of bounds")
+        return self._stages[int(name)].image
+
+    def _files(self, image_id: str) -> ImageFiles:
+        if not image_id:
+            return ImageFiles(MergedView([]))
+        store = self.engine.store
+        folders, diff_ids = store.lower_dirs(image_id), reversed(store.get_image(image_id).diff_ids)
+        tars = {folder: store.blob_path(diff_id) for folder, diff_id in zip(folders, diff_ids, strict=True)}
+        return ImageFiles(MergedView(folders), Owners(tars))
 
     def _expanded(self, step: Instruction, state: StageState) -> list[str]:
         """The step's arguments with variables put in, where this instruction has them."""
         if step.name not in instructions.EXPANDED or step.line < 0:
             return list(step.args)
-        own = environment(state.config)
-        variables = {**self._arguments.allowed(own), **own}
-        escape = self._dockerfile.escape
         if step.name == "expose":
+            variables, escape = self._variables(state), self._dockerfile.escape
             return [word for each in step.args for word in expand_words(each, variables, escape)]
-        return [expand(each, variables, escape) for each in step.args]
+        return [self.expanded(state, each) for each in step.args]
+
+    def expanded(self, state: StageState, word: str) -> str:
+        """`word` with the variables that a step of this stage may use."""
+        return expand(word, self._variables(state), self._dockerfile.escape)
+
+    def _variables(self, state: StageState) -> dict[str, str]:
+        own = environment(state.config)
+        return {**self._arguments.allowed(own), **own}
 
     async def _announce(self, original: str) -> None:
         self._step += 1
@@ -143,6 +209,7 @@ class StageState:
         store = builder.engine.store
         self.config: RunConfig = start_from(store.get_image(image).run_config if image else None)
         self.command_set = False  # by a CMD of this stage
+        self.author = ""
         self._cache = steps.LayerCache(store, not builder.options.no_cache)
 
     def view(self) -> MergedView:
@@ -168,7 +235,7 @@ class StageState:
 
     async def commit_nop(self, comment: str) -> None:
         """A step that changes the configuration and no file."""
-        container_config = changed(self.config, Cmd=nop(comment))
+        container_config = changed(self.config, Cmd=nop(self.config, comment))
         if await self.from_cache(container_config):
             return
         container = await self.show_container()
@@ -180,7 +247,7 @@ class StageState:
         try:
             store = self.builder.engine.store
             self.image = await asyncio.to_thread(
-                steps.commit, store, self.image, self.config, container_config, layer, container
+                steps.commit, store, self.image, self.config, container_config, layer, container, self.author
             )
         finally:
             if layer is not None:

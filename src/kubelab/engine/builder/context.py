@@ -1,31 +1,26 @@
 """The build context: the tar that the client sent, read where it lies.
 
-It is not unpacked: what COPY takes is read from the tar by name, so nothing in it can reach the host's files. The hash
-of a file, which the cache compares and `docker history` shows, is moby's tarsum version 1 (pkg/tarsum): the tar header
-without its time, and the content.
+It is not unpacked: what COPY takes is read from the tar by name, so nothing in it can reach the host's files.
 """
 
 from __future__ import annotations
 
 import bz2
-import fnmatch
 import gzip
-import hashlib
 import lzma
 import posixpath
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import IO
 
 from kubelab.engine.builder.ignore import ignored, read_patterns
+from kubelab.engine.builder.source import MAX_LINKS, Source
 from kubelab.engine.errors import DockerError
 from kubelab.images.unpack import entry_path
 
 _COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-_TYPES = {tarfile.AREGTYPE: tarfile.REGTYPE}
-MAX_LINKS = 40
 
 
 def plain(file: IO[bytes]) -> IO[bytes]:
@@ -42,8 +37,8 @@ def plain(file: IO[bytes]) -> IO[bytes]:
     return target
 
 
-class BuildContext:
-    """Names are relative, with slashes; `""` is the context itself. Raises tarfile.TarError, UnsafeArchive."""
+class BuildContext(Source):
+    """Raises tarfile.TarError, UnsafeArchive."""
 
     def __init__(self, tar: IO[bytes]) -> None:
         self._tar = tarfile.open(fileobj=tar, mode="r:")  # noqa: SIM115 (as long as the context)
@@ -61,7 +56,6 @@ class BuildContext:
                 self._entries.pop(name, None)
 
     def get(self, name: str) -> tarfile.TarInfo | None:
-        """The entry of that name, hard links followed. None: there is none, or it is a folder without an entry."""
         member = self._entries.get(name)
         return self._entries.get(str(entry_path(member.linkname))) if member and member.islnk() else member
 
@@ -80,13 +74,11 @@ class BuildContext:
         return content
 
     def walk(self, folder: str) -> Iterator[str]:
-        """Every name below `folder`, itself first, sorted part by part."""
         names = sorted({*self._entries, *self._folders} - {""}, key=lambda name: name.split("/"))
         prefix = f"{folder}/" if folder else ""
         return (name for name in names if name == folder or name.startswith(prefix))
 
     def resolve(self, name: str) -> str:
-        """`name` with every symbolic link followed, as if the context were the root."""
         todo, done, links = list(reversed(name.split("/"))), "", 0
         while todo:
             part = todo.pop()
@@ -102,58 +94,12 @@ class BuildContext:
                 todo.extend(reversed(member.linkname.split("/")))
         return done
 
-    def glob(self, pattern: str) -> list[str]:
-        """The names that a pattern with `*`, `?` or `[…]` means, matched part by part as Go's filepath.Match."""
-        parts = pattern.split("/")
-        return [
-            name
-            for name in self.walk("")
-            if name.count("/") == len(parts) - 1
-            and all(fnmatch.fnmatchcase(part, wanted) for part, wanted in zip(name.split("/"), parts, strict=True))
-        ]
-
-    # -- hashes
-
-    def hash(self, name: str) -> str:
-        """`file:…` or `dir:…`, as `docker history` shows it after COPY."""
-        real = self.resolve(name)
-        if not self.is_dir(real):
-            return f"file:{self._sum(real)}"
-        targets = ((each, self.resolve(each)) for each in self.walk(real))
-        return hashed("dir", sorted(self._sum(target) if self.exists(target) else each for each, target in targets))
-
-    def _sum(self, name: str) -> str:
-        """Of one entry; a folder that the tar does not list counts by its name."""
+    def inode(self, name: str) -> Hashable:
         member = self.get(name)
-        if member is None:
-            return name
-        digest = hashlib.sha256("".join(key + value for key, value in _header(member)).encode(errors="surrogateescape"))
-        if member.isfile():
-            with self.open(name) as content:
-                while chunk := content.read(1 << 20):
-                    digest.update(chunk)
-        return digest.hexdigest()
+        return member.name if member else name
 
-
-def _header(member: tarfile.TarInfo) -> list[tuple[str, str]]:
-    return [
-        ("name", member.name + ("/" if member.isdir() else "")),
-        ("mode", str(member.mode)),
-        ("uid", str(member.uid)),
-        ("gid", str(member.gid)),
-        ("size", str(member.size)),
-        ("typeflag", _TYPES.get(member.type, member.type).decode()),
-        ("linkname", member.linkname),
-        ("uname", ""),  # names of owners do not count, their numbers do
-        ("gname", ""),
-        ("devmajor", str(member.devmajor)),
-        ("devminor", str(member.devminor)),
-    ]
-
-
-def hashed(kind: str, sums: list[str]) -> str:
-    """One hash of several: of a folder (`dir`), or of all that one COPY takes (`multi`)."""
-    return f"{kind}:{hashlib.sha256(','.join(sums).encode(errors='surrogateescape')).hexdigest()}"
+    def missing(self, name: str) -> str:
+        return f"file not found in build context or excluded by .dockerignore: stat {name}: file does not exist"
 
 
 def _parents(name: str) -> Iterator[str]:

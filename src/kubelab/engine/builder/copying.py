@@ -1,4 +1,4 @@
-"""COPY and ADD: what they take from the context, what they are called in the history, and the layer they make.
+"""COPY and ADD: what they take, what they are called in the history, and the layer they make.
 
 Rules from moby's builder/dockerfile/copy.go and internals.go (performCopy): one source may become a file or a folder;
 several need a folder as their destination; a folder's content is copied, not the folder; ADD unpacks a local tar.
@@ -6,18 +6,21 @@ several need a folder as their destination; a folder's content is copied, not th
 
 from __future__ import annotations
 
+import copy
 import lzma
 import posixpath
 import tarfile
 import zlib
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, BinaryIO
 from urllib.parse import urlsplit
 
 from kubelab.engine.builder.addition import Addition, Opener
-from kubelab.engine.builder.context import BuildContext, hashed, plain
+from kubelab.engine.builder.context import plain
 from kubelab.engine.builder.dockerfile import Instruction
+from kubelab.engine.builder.source import Source, hashed
 from kubelab.images.unpack import UnsafeArchive, entry_path
 from kubelab.images.view import MergedView
 
@@ -31,7 +34,7 @@ class Copy:
     """One COPY or ADD with its variables expanded."""
 
     command: str  # "COPY" | "ADD"
-    sources: tuple[str, ...]  # names in the context
+    sources: tuple[str, ...]  # names in their source
     destination: str  # as written
     chown: str
     digest: str  # `file:…`, `dir:…` or `multi:…`
@@ -43,14 +46,9 @@ class Copy:
         return f"{self.command} {chown}{self.digest} in {self.destination} "
 
 
-def plan(instruction: Instruction, args: list[str], context: BuildContext) -> Copy:
-    """Find the sources in the context and hash them. Raises CopyError."""
+def plan(instruction: Instruction, args: list[str], chown: str, context: Source) -> Copy:
+    """Find the sources and hash them. Raises CopyError."""
     command, (*patterns, destination) = instruction.name.upper(), args
-    if instruction.flags.get("chmod"):
-        raise CopyError(
-            "the --chmod option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ "
-            "to learn how to build images with BuildKit enabled"
-        )
     try:
         sources = [source for pattern in patterns for source in _sources(pattern, context)]
         if not sources:
@@ -63,10 +61,10 @@ def plan(instruction: Instruction, args: list[str], context: BuildContext) -> Co
         )
     hashes = [context.hash(source) for source in sources]
     digest = hashes[0] if len(hashes) == 1 else hashed("multi", hashes)
-    return Copy(command, tuple(sources), destination, instruction.flags.get("chown", ""), digest)
+    return Copy(command, tuple(sources), destination, chown, digest)
 
 
-def _sources(pattern: str, context: BuildContext) -> list[str]:
+def _sources(pattern: str, context: Source) -> list[str]:
     if urlsplit(pattern).scheme in ("http", "https", "git"):
         raise CopyError(f"{pattern}: this engine fetches nothing from the network: put the file into the build context")
     name = posixpath.normpath(pattern.lstrip("/") or ".")
@@ -76,20 +74,18 @@ def _sources(pattern: str, context: BuildContext) -> list[str]:
         return context.glob(name)
     name = "" if name == "." else name
     if not context.exists(context.resolve(name)):
-        raise CopyError(
-            f"file not found in build context or excluded by .dockerignore: stat {name}: file does not exist"
-        )
+        raise CopyError(context.missing(name))
     return [name]
 
 
-def layer(copy: Copy, context: BuildContext, view: MergedView, working_dir: str) -> BinaryIO:
+def layer(planned: Copy, context: Source, view: MergedView, working_dir: str) -> BinaryIO:
     """The layer's tar. Raises CopyError, UnsafeArchive."""
-    addition = Addition(view, _owner(copy.chown, view))
-    wanted = posixpath.join("/", working_dir, copy.destination)
+    addition = Addition(view, _owner(planned.chown, view))
+    wanted = posixpath.join("/", working_dir, planned.destination)
     destination = view.resolve(wanted)
     try:
-        for source in copy.sources:
-            _add(addition, copy, source, context, view, destination, into=wanted.endswith("/"))
+        for source in planned.sources:
+            _add(addition, planned, source, context, view, destination, into=wanted.endswith("/"))
     except NotADirectoryError as error:
         raise CopyError(f"failed to copy files: {error}") from None
     return addition.write()
@@ -97,22 +93,18 @@ def layer(copy: Copy, context: BuildContext, view: MergedView, working_dir: str)
 
 def _add(
     addition: Addition,
-    copy: Copy,
+    planned: Copy,
     source: str,
-    context: BuildContext,
+    context: Source,
     view: MergedView,
     destination: str,
     *,
     into: bool,
 ) -> None:
-    real = context.resolve(source)
+    real, keeps_owner = context.resolve(source), context.keeps_owners and not planned.chown
     if context.is_dir(real):
-        addition.folder(destination)
-        for name in context.walk(real):
-            if name != real and (member := context.get(name)):
-                target = posixpath.join(destination, posixpath.relpath(name, real or "."))
-                _put(addition, target, member, partial(context.open, name))
-    elif copy.command == "ADD" and (archive := _archive(context.open(real))):
+        _add_folder(addition, real, context, destination, keeps_owner)
+    elif planned.command == "ADD" and (archive := _archive(context.open(real))):
         _unpack(addition, archive, destination)
     else:
         if into or view.is_dir(destination):
@@ -120,13 +112,29 @@ def _add(
         member = context.get(real)
         if member is None:
             raise CopyError(f"failed to copy files: {source} is neither a file nor a folder")
-        _put(addition, destination, member, partial(context.open, real))
+        _put(addition, destination, member, partial(context.open, real), keeps_owner=keeps_owner)
 
 
-def _put(addition: Addition, path: str, member: tarfile.TarInfo, opener: Opener) -> None:
+def _add_folder(addition: Addition, folder: str, context: Source, destination: str, keeps_owner: bool) -> None:
+    """What is in the folder; files with several names keep them as hard links."""
+    addition.folder(destination)
+    links: dict[Hashable, str] = {}
+    for name in context.walk(folder):
+        member = context.get(name)
+        if name == folder or member is None:
+            continue
+        target = posixpath.join(destination, posixpath.relpath(name, folder or "."))
+        first = links.setdefault(context.inode(name), target)
+        if member.isfile() and first != target:
+            member = copy.copy(member)
+            member.type, member.size, member.linkname = tarfile.LNKTYPE, 0, first.lstrip("/")
+        _put(addition, target, member, partial(context.open, name), keeps_owner=keeps_owner)
+
+
+def _put(addition: Addition, path: str, member: tarfile.TarInfo, opener: Opener, *, keeps_owner: bool) -> None:
     if member.isdev():
         raise UnsafeArchive(f"{member.name!r} is a device node, which is not copied: leave it out of the build context")
-    addition.put(path, member, opener if member.isfile() else None)
+    addition.put(path, member, opener if member.isfile() else None, keep_owner=keeps_owner)
 
 
 # -- ADD's archives

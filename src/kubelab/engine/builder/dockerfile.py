@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from kubelab.engine.builder.checks import check
 from kubelab.engine.builder.words import split_words
 
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _DIRECTIVE = re.compile(r"#[ \t]*escape[ \t]*=[ \t]*(?P<char>.).*", re.IGNORECASE)
-_STAGE = re.compile(r"[a-z][a-z0-9-_.]*")
-FLAGS = {"copy": {"chown", "from", "chmod"}, "add": {"chown", "chmod"}, "from": {"platform"}}
-NOT_YET = {"healthcheck", "onbuild", "shell", "stopsignal", "volume", "maintainer"}
+# Instructions whose arguments may be a JSON array.
+_ARRAYS = {"run", "cmd", "entrypoint", "copy", "add", "shell", "volume"}
 
 
 class DockerfileError(ValueError):
@@ -40,6 +40,7 @@ class Stage:
     name: str  # of `FROM base AS name`, in lower case
     original: str
     instructions: tuple[Instruction, ...]
+    platform: str = ""  # of `FROM --platform=linux/arm64`
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,15 @@ class Dockerfile:
     arguments: tuple[Instruction, ...]  # each ARG before the first FROM
     escape: str
     warnings: tuple[str, ...]
+
+    def until(self, target: str) -> Dockerfile:
+        """What is needed to build the stage `target` ("": all). Raises DockerfileError."""
+        names = [stage.name for stage in self.stages]
+        if not target:
+            return self
+        if target.lower() not in names:
+            raise DockerfileError(f"failed to reach build target {target} in Dockerfile")
+        return replace(self, stages=self.stages[: names.index(target.lower()) + 1])
 
 
 def parse(text: str) -> Dockerfile:
@@ -58,10 +68,17 @@ def parse(text: str) -> Dockerfile:
         raise DockerfileError("file with no instructions")
     first = next((index for index, each in enumerate(instructions) if each.name == "from"), len(instructions))
     for instruction in instructions:
-        _at_line(instruction, _check)
+        _at_line(instruction)
     if any(each.name != "arg" for each in instructions[:first]) or first == len(instructions):
         raise DockerfileError("no build stage in current context")
     return Dockerfile(_stages(instructions[first:]), tuple(instructions[:first]), escape, tuple(warnings))
+
+
+def parse_trigger(text: str, escape: str) -> Instruction:
+    """Parse what an ONBUILD kept. Raises ValueError."""
+    instruction = _instruction(text, 0, escape)
+    check(instruction)
+    return instruction
 
 
 # -- lines
@@ -139,14 +156,20 @@ def _flags(text: str, escape: str) -> tuple[list[tuple[str, str]], str]:
 
 def _arguments(name: str, text: str, escape: str) -> tuple[list[str], bool]:
     """The arguments as this instruction writes them, and whether they were a JSON array."""
-    if name in ("run", "cmd", "entrypoint", "copy", "add") and (array := _json_array(text)) is not None:
+    if name in _ARRAYS and (array := _json_array(text)) is not None:
         return array, True
     if name in ("env", "label"):
         return _pairs(name.upper(), text, escape), False
     if name == "arg":
         return split_words(text, escape), False
-    if name in ("copy", "add", "expose", "from"):
+    if name in ("copy", "add", "expose", "from", "volume"):
         return _BLANKS.split(text) if text else [], False
+    if name == "healthcheck" and text:
+        kind, *command = _BLANKS.split(text, maxsplit=1)
+        array = _json_array(command[0]) if command else None
+        return [kind, *(command if array is None else array)], array is not None
+    if name == "onbuild" and text:
+        _instruction(text, 0, escape)  # raises where it cannot be read
     return [text] if text else [], False
 
 
@@ -177,86 +200,11 @@ def _pairs(name: str, text: str, escape: str) -> list[str]:
     return [part for word in words for part in word.split("=", 1)]
 
 
-# -- what each instruction must have
-
-
-def _at_line(instruction: Instruction, check) -> None:
+def _at_line(instruction: Instruction) -> None:
     try:
         check(instruction)
     except ValueError as error:
         raise DockerfileError(f"dockerfile parse error line {instruction.line}: {error}") from None
-
-
-def _check(instruction: Instruction) -> None:
-    name, args = instruction.name, instruction.args
-    shown = name.upper()
-    if name in NOT_YET:
-        raise ValueError(f"{shown} is not supported by this engine yet: leave it out")
-    if name not in _EXPECTED:
-        raise ValueError(f"unknown instruction: {shown}")
-    for flag in instruction.flags:
-        if flag not in FLAGS.get(name, ()):
-            raise ValueError(f"Unknown flag: {flag}")
-    _EXPECTED[name](shown, args)
-
-
-def _none(name: str, args: tuple[str, ...]) -> None:
-    """RUN, CMD and ENTRYPOINT take anything."""
-
-
-def _some(name: str, args: tuple[str, ...]) -> None:
-    if not args:
-        raise ValueError(f"{name} requires at least one argument")
-
-
-def _one(name: str, args: tuple[str, ...]) -> None:
-    if len(args) != 1:
-        raise ValueError(f"{name} requires exactly one argument")
-
-
-def _keys(name: str, args: tuple[str, ...]) -> None:
-    _some(name, args)
-    if not all(args[::2]):
-        raise ValueError(f"{name} names can not be blank")
-
-
-def _named(name: str, args: tuple[str, ...]) -> None:
-    _some(name, args)
-    if any(arg.startswith("=") for arg in args):
-        raise ValueError(f"{name} names can not be blank")
-
-
-def _destination(name: str, args: tuple[str, ...]) -> None:
-    if len(args) < 2:
-        raise ValueError(
-            f"{name} requires at least two arguments, but only one was provided. Destination could not be determined"
-        )
-
-
-def _base(name: str, args: tuple[str, ...]) -> None:
-    if len(args) == 3 and args[1].lower() == "as":
-        if not _STAGE.fullmatch(args[2].lower()):
-            raise ValueError(
-                f'invalid name for build stage: "{args[2]}", name can\'t start with a number or contain symbols'
-            )
-    elif len(args) != 1:
-        raise ValueError("FROM requires either one or three arguments")
-
-
-_EXPECTED = {
-    "add": _destination,
-    "arg": _named,
-    "cmd": _none,
-    "copy": _destination,
-    "entrypoint": _none,
-    "env": _keys,
-    "expose": _some,
-    "from": _base,
-    "label": _keys,
-    "run": _none,
-    "user": _one,
-    "workdir": _one,
-}
 
 
 def _stages(instructions: list[Instruction]) -> tuple[Stage, ...]:
@@ -265,5 +213,6 @@ def _stages(instructions: list[Instruction]) -> tuple[Stage, ...]:
     for start, end in zip(starts, [*starts[1:], len(instructions)], strict=True):
         first = instructions[start]
         name = first.args[2].lower() if len(first.args) == 3 else ""
-        stages.append(Stage(first.args[0], name, first.original, tuple(instructions[start + 1 : end])))
+        steps = tuple(instructions[start + 1 : end])
+        stages.append(Stage(first.args[0], name, first.original, steps, first.flags.get("platform", "")))
     return tuple(stages)

@@ -13,16 +13,32 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from kubelab.engine.builder import copying, running
+from kubelab.engine.builder import copying, healthcheck, running
 from kubelab.engine.builder.addition import Addition
 from kubelab.engine.builder.dockerfile import Instruction
-from kubelab.engine.builder.run_config import SHELL, changed, environment, nop, set_variable
-from kubelab.runtime.api import Level
+from kubelab.engine.builder.run_config import changed, environment, nop, set_variable, shell
+from kubelab.runtime.api import Level, RuntimeServiceError
+from kubelab.runtime.containers import signal_number
 
 if TYPE_CHECKING:
     from kubelab.engine.builder.builder import StageState
 
-EXPANDED = {"add", "arg", "copy", "env", "expose", "label", "user", "workdir"}  # their variables are put in
+# Those whose variables are put in.
+EXPANDED = {
+    "add",
+    "arg",
+    "copy",
+    "env",
+    "expose",
+    "label",
+    "stopsignal",
+    "user",
+    "volume",
+    "workdir",
+}
+BUILDKIT = (
+    "Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled"  # moby's words
+)
 _PORT = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?(?:/(?P<protocol>.*))?")
 
 
@@ -52,9 +68,11 @@ async def arg(state: StageState, step: Instruction, args: list[str]) -> None:
 
 async def workdir(state: StageState, step: Instruction, args: list[str]) -> None:
     """WORKDIR /path    (relative to the one before; made where it is missing)"""
+    if not args[0]:
+        raise ValueError("cannot normalize nothing")
     path = posixpath.normpath(posixpath.join("/", state.config["WorkingDir"], args[0]))
     state.config["WorkingDir"] = path
-    container_config = changed(state.config, Cmd=nop(f"WORKDIR {path}", joined=True))
+    container_config = changed(state.config, Cmd=nop(state.config, f"WORKDIR {path}", joined=True))
     if await state.from_cache(container_config):
         return
     container = await state.show_container()
@@ -95,21 +113,21 @@ async def user(state: StageState, step: Instruction, args: list[str]) -> None:
 
 async def cmd(state: StageState, step: Instruction, args: list[str]) -> None:
     """CMD ["program", "argument"]    CMD command line"""
-    state.config["Cmd"] = _command(step, args)
+    state.config["Cmd"] = _command(state, step, args)
     state.command_set = state.command_set or bool(args)
     await state.commit_nop(f"CMD {quoted(state.config['Cmd'])}")
 
 
 async def entrypoint(state: StageState, step: Instruction, args: list[str]) -> None:
     """ENTRYPOINT ["program", "argument"]    ENTRYPOINT command line"""
-    state.config["Entrypoint"] = _command(step, args) or None
+    state.config["Entrypoint"] = _command(state, step, args) if args else None
     if not state.command_set:  # a CMD of the base image was meant for its own entrypoint
         state.config["Cmd"] = None
     await state.commit_nop(f"ENTRYPOINT {quoted(state.config['Entrypoint'] or [])}")
 
 
-def _command(step: Instruction, args: list[str]) -> list[str]:
-    return args if step.exec_form else [*SHELL, *args]
+def _command(state: StageState, step: Instruction, args: list[str]) -> list[str]:
+    return args if step.exec_form else [*shell(state.config), *args]
 
 
 def quoted(words: list[str]) -> str:
@@ -119,7 +137,9 @@ def quoted(words: list[str]) -> str:
 
 async def run(state: StageState, step: Instruction, args: list[str]) -> None:
     """RUN command line    RUN ["program", "argument"]"""
-    argv = _command(step, args)
+    if step.flags:
+        raise ValueError(f"the --{next(iter(step.flags))} option requires BuildKit. {BUILDKIT}")
+    argv = _command(state, step, args)
     allowed = state.arguments.allowed(environment(state.config))
     shown = state.arguments.shown(allowed)
     recorded = [f"|{len(shown)}", *shown, *argv] if shown else argv
@@ -127,7 +147,7 @@ async def run(state: StageState, step: Instruction, args: list[str]) -> None:
     if await state.from_cache(container_config):
         return
     engine = state.builder.engine
-    wanted = running.Run(state.image, argv, state.config, allowed)
+    wanted = running.Run(state.image, argv, state.config, allowed, state.view())
     await _warn_of_level(state)
     async with running.container(engine, wanted) as container:
         await state.say(f" ---> Running in {container[:12]}\n")
@@ -146,16 +166,70 @@ async def _warn_of_level(state: StageState) -> None:
 
 
 async def copy(state: StageState, step: Instruction, args: list[str]) -> None:
-    """COPY [--chown=user[:group]] source … destination    ADD source … destination"""
-    if step.flags.get("from"):
-        raise copying.CopyError("COPY --from is not supported by this engine yet: copy from the build context")
-    context = state.builder.context
-    planned = await asyncio.to_thread(copying.plan, step, args, context)
-    container_config = changed(state.config, Cmd=nop(planned.comment, joined=True))
+    """COPY [--from=stage|image] [--chown=user[:group]] source … destination    ADD source … destination"""
+    if "chmod" in step.flags:
+        raise copying.CopyError(f"the --chmod option requires BuildKit. {BUILDKIT}")
+    source = await state.builder.source(step.flags["from"]) if step.flags.get("from") else state.builder.context
+    chown = state.builder.expanded(state, step.flags.get("chown", ""))
+    planned = await asyncio.to_thread(copying.plan, step, args, chown, source)
+    container_config = changed(state.config, Cmd=nop(state.config, planned.comment, joined=True))
     if await state.from_cache(container_config):
         return
-    layer = await asyncio.to_thread(copying.layer, planned, context, state.view(), state.config["WorkingDir"])
+    layer = await asyncio.to_thread(copying.layer, planned, source, state.view(), state.config["WorkingDir"])
     await state.commit(container_config, layer)
+
+
+async def shell_form(state: StageState, step: Instruction, args: list[str]) -> None:
+    """SHELL ["program", "argument"]"""
+    state.config["Shell"] = args
+    await state.commit_nop(f"SHELL [{' '.join(args)}]")
+
+
+async def stopsignal(state: StageState, step: Instruction, args: list[str]) -> None:
+    """STOPSIGNAL signal"""
+    if args[0] == "0" or not _is_signal(args[0]):
+        raise ValueError(f"Invalid signal: {args[0]}")
+    state.config["StopSignal"] = args[0]
+    await state.commit_nop(f"STOPSIGNAL {args[0]}")
+
+
+def _is_signal(name: str) -> bool:
+    try:
+        return bool(signal_number(name.upper()))
+    except RuntimeServiceError:
+        return False
+
+
+async def volume(state: StageState, step: Instruction, args: list[str]) -> None:
+    """VOLUME /path …    VOLUME ["/path", …]"""
+    paths = [path.strip() for path in args]
+    if not all(paths):
+        raise ValueError("VOLUME specified can not be an empty string")
+    volumes = {**(state.config["Volumes"] or {}), **{path: {} for path in paths}}
+    state.config["Volumes"] = dict(sorted(volumes.items()))
+    await state.commit_nop(f"VOLUME [{' '.join(paths)}]")
+
+
+async def maintainer(state: StageState, step: Instruction, args: list[str]) -> None:
+    """MAINTAINER name"""
+    state.author = args[0]
+    await state.commit_nop(f"MAINTAINER {args[0]}")
+
+
+async def onbuild(state: StageState, step: Instruction, args: list[str]) -> None:
+    """ONBUILD instruction"""
+    state.config["OnBuild"] = [*(state.config["OnBuild"] or []), args[0]]
+    await state.commit_nop(f"ONBUILD {args[0]}")
+
+
+async def health(state: StageState, step: Instruction, args: list[str]) -> None:
+    """HEALTHCHECK [--interval=…] [--timeout=…] [--start-period=…] [--retries=…] CMD command    HEALTHCHECK NONE"""
+    before = state.config.get("Healthcheck") or {}
+    if before.get("Test", ["NONE"])[0] != "NONE":
+        await state.say(f"Note: overriding previous HEALTHCHECK: [{' '.join(before['Test'])}]\n")
+    check = healthcheck.parse(args, step.flags, step.exec_form)
+    state.config["Healthcheck"] = healthcheck.over(check, before)
+    await state.commit_nop(f"HEALTHCHECK {healthcheck.shown(check)}")
 
 
 Action = Callable[["StageState", Instruction, list[str]], Awaitable[None]]
@@ -167,8 +241,14 @@ ACTIONS: dict[str, Action] = {
     "entrypoint": entrypoint,
     "env": env,
     "expose": expose,
+    "healthcheck": health,
     "label": label,
+    "maintainer": maintainer,
+    "onbuild": onbuild,
     "run": run,
+    "shell": shell_form,
+    "stopsignal": stopsignal,
     "user": user,
+    "volume": volume,
     "workdir": workdir,
 }

@@ -48,9 +48,14 @@ def changed(config: RunConfig, **fields: Any) -> RunConfig:
     return {**copy.deepcopy(config), **fields}
 
 
-def nop(comment: str, *, joined: bool = False) -> list[str]:
+def shell(config: RunConfig) -> list[str]:
+    """What the shell forms of RUN, CMD and ENTRYPOINT are run by."""
+    return config.get("Shell") or SHELL
+
+
+def nop(config: RunConfig, comment: str, *, joined: bool = False) -> list[str]:
     """The Cmd that stands for a step that runs nothing. WORKDIR, COPY and ADD write it as one word (`joined`)."""
-    return [*SHELL, f"#(nop) {comment}"] if joined else [*SHELL, "#(nop) ", comment]
+    return [*shell(config), f"#(nop) {comment}"] if joined else [*shell(config), "#(nop) ", comment]
 
 
 def same_step(one: RunConfig | None, other: RunConfig) -> bool:

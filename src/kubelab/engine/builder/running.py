@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from kubelab.engine.builder.copying import Copy
+from kubelab.engine.builder.copying import layer as copy_layer
+from kubelab.engine.builder.image_files import ImageFiles
 from kubelab.engine.builder.run_config import RunConfig
 from kubelab.engine.builder.steps import new_container_id
 from kubelab.engine.engine import Engine
 from kubelab.images import changes
+from kubelab.images.layers import remove_tree
+from kubelab.images.unpack import unpack
+from kubelab.images.view import MergedView
 from kubelab.runtime import logs
-from kubelab.runtime.api import ContainerConfig, ContainerState, ContainerStatus, PodSandboxConfig
+from kubelab.runtime.api import ContainerConfig, ContainerState, ContainerStatus, Mount, PodSandboxConfig
 
 Write = Callable[[str, bytes], Awaitable[None]]  # stream ("stdout" | "stderr"), what was printed
 CHECK_INTERVAL = (
@@ -40,6 +46,7 @@ class Run:
     argv: list[str]
     config: RunConfig
     arguments: dict[str, str]  # build arguments, added to the environment
+    view: MergedView  # the image's files
 
 
 LABEL = "kubelab.dev/build"  # on the sandboxes of builds
@@ -71,13 +78,31 @@ async def container(engine: Engine, run: Run) -> AsyncIterator[str]:
             labels={LABEL: ""},
         )
     )
+    volumes = log.with_suffix("")
     try:
-        yield await engine.runtime.create_container(sandbox, _container_config(run, str(log)))
+        mounts = await asyncio.to_thread(_volumes, run, volumes)
+        yield await engine.runtime.create_container(sandbox, _container_config(run, str(log), mounts))
     finally:
         await asyncio.shield(_remove(engine, sandbox, log))
+        await asyncio.to_thread(remove_tree, volumes)
 
 
-def _container_config(run: Run, log: str) -> ContainerConfig:
+def _volumes(run: Run, folder: Path) -> tuple[Mount, ...]:
+    """A folder for each VOLUME, with what the image has there; it goes with the container."""
+    mounts = []
+    for number, path in enumerate(sorted(run.config["Volumes"] or ())):
+        host = folder / str(number)
+        host.mkdir(mode=0o755, parents=True)
+        files = ImageFiles(run.view)
+        if files.is_dir(inside := files.resolve(path.strip("/"))):
+            layer = Copy("COPY", (inside,), "/", "", "")
+            with copy_layer(layer, files, MergedView([]), "/") as tar:
+                unpack(tar, host)
+        mounts.append(Mount(path, str(host)))
+    return tuple(mounts)
+
+
+def _container_config(run: Run, log: str, mounts: tuple[Mount, ...]) -> ContainerConfig:
     environment = [(key, value) for key, _, value in (each.partition("=") for each in run.config["Env"] or [])]
     return ContainerConfig(
         name="build",
@@ -87,6 +112,7 @@ def _container_config(run: Run, log: str) -> ContainerConfig:
         working_dir=run.config["WorkingDir"] or "/",
         user=run.config["User"],
         log_path=log,
+        mounts=mounts,
     )
 
 

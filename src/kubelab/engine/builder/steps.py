@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from kubelab.engine.builder.run_config import RunConfig, changed, same_step
 from kubelab.images.base import ARCHITECTURES
-from kubelab.images.layers import EMPTY_DIFF_ID
+from kubelab.images.layers import EMPTY_DIFF_ID, Layer
 from kubelab.images.store import Image, ImageNotFound, ImageStore
 from kubelab.runtime.logs import timestamp
 
@@ -52,18 +52,21 @@ def commit(
     container_config: RunConfig,
     layer: BinaryIO | None,
     container: str = "",
+    author: str = "",
+    comment: str = "",
 ) -> str:
     """Make the image that a step leaves behind and return its ID.
 
     `config` is what the image starts with, `container_config` what the step was, `layer` what it changed (None:
-    nothing), and `container` the ID of the container in which it happened.
+    nothing), `container` the ID of the container in which it happened, `author` and `comment` what people said of it.
     """
     base = store.get_image(parent) if parent else None
     before: dict[str, Any] = base.config if base else {}
     diff_ids = list(base.diff_ids if base else [])
     top = base.chain_ids[-1] if base and base.chain_ids else None
     added = store.register_layer(layer, top) if layer else None
-    entry = {"created": timestamp(), "created_by": " ".join(container_config["Cmd"] or [])}
+    entry: dict[str, Any] = {"created": timestamp(), "created_by": " ".join(container_config["Cmd"] or [])}
+    entry |= {name: text for name, text in (("author", author), ("comment", comment)) if text}
     if added is None or added.diff_id == EMPTY_DIFF_ID:
         entry["empty_layer"] = True
     else:
@@ -71,6 +74,8 @@ def commit(
     image = {
         "architecture": before.get("architecture") or ARCHITECTURES.get(machine(), machine()),
         "config": changed(config, Image=parent),
+        **({"author": author} if author else {}),
+        **({"comment": comment} if comment else {}),
         **({"container": container} if container else {}),
         "container_config": changed(container_config, Image=parent, Hostname=container[:12]),
         "created": entry["created"],
@@ -80,6 +85,21 @@ def commit(
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
     }
     return store.put_image(image, parent)
+
+
+def imported(layer: Layer, config: RunConfig | None, comment: str) -> dict[str, Any]:
+    """The image config of a file system that came as one tar (moby: daemon/images/image_import.go)."""
+    created = timestamp()
+    return {
+        "architecture": ARCHITECTURES.get(machine(), machine()),
+        "comment": comment,
+        "config": config or {},
+        "created": created,
+        "docker_version": "kubelab",
+        "history": [{"created": created, "comment": comment}],
+        "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
+    }
 
 
 def new_container_id() -> str:
