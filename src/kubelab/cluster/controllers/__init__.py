@@ -12,6 +12,7 @@ from kubelab.clock import Clock
 from kubelab.cluster.client import APIClient
 from kubelab.cluster.controllers.config import ControllerConfig
 from kubelab.cluster.controllers.controller import Context, Controller
+from kubelab.cluster.controllers.daemonset import DaemonSetController
 from kubelab.cluster.controllers.deployment import DeploymentController
 from kubelab.cluster.controllers.endpoints import EndpointsController
 from kubelab.cluster.controllers.endpointslice import EndpointSliceController
@@ -30,6 +31,7 @@ CONTROLLERS: tuple[type[Controller | PodGarbageCollector], ...] = (
     DeploymentController,
     ReplicaSetController,
     ReplicationControllerController,
+    DaemonSetController,
     EndpointsController,
     EndpointSliceController,
     NamespaceController,
