@@ -17,6 +17,7 @@ from kubelab.cluster.controllers.deployment import DeploymentController
 from kubelab.cluster.controllers.endpoints import EndpointsController
 from kubelab.cluster.controllers.endpointslice import EndpointSliceController
 from kubelab.cluster.controllers.garbagecollector import GarbageCollector
+from kubelab.cluster.controllers.job import JobController, OrphanPodController, TTLAfterFinishedController
 from kubelab.cluster.controllers.namespace import NamespaceController
 from kubelab.cluster.controllers.nodelifecycle import NodeLifecycleController
 from kubelab.cluster.controllers.podgc import PodGarbageCollector
@@ -32,6 +33,9 @@ CONTROLLERS: tuple[type[Controller | PodGarbageCollector], ...] = (
     ReplicaSetController,
     ReplicationControllerController,
     DaemonSetController,
+    JobController,
+    OrphanPodController,
+    TTLAfterFinishedController,
     EndpointsController,
     EndpointSliceController,
     NamespaceController,

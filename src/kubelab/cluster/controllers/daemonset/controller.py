@@ -27,7 +27,7 @@ from kubelab.cluster.selectors import label_selector_matches
 
 
 class FailedDaemonPods(APIError):
-    """Failed pods were deleted: the next round comes later each time, so that a node that refuses them is not flooded."""
+    """Failed pods were deleted: the next round comes later each time, for a node may refuse the new ones too."""
 
 
 @dataclass
