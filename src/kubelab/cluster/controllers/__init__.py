@@ -12,6 +12,7 @@ from kubelab.clock import Clock
 from kubelab.cluster.client import APIClient
 from kubelab.cluster.controllers.config import ControllerConfig
 from kubelab.cluster.controllers.controller import Context, Controller
+from kubelab.cluster.controllers.cronjob import CronJobController
 from kubelab.cluster.controllers.daemonset import DaemonSetController
 from kubelab.cluster.controllers.deployment import DeploymentController
 from kubelab.cluster.controllers.endpoints import EndpointsController
@@ -36,6 +37,7 @@ CONTROLLERS: tuple[type[Controller | PodGarbageCollector], ...] = (
     JobController,
     OrphanPodController,
     TTLAfterFinishedController,
+    CronJobController,
     EndpointsController,
     EndpointSliceController,
     NamespaceController,
