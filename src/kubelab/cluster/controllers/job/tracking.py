@@ -64,7 +64,8 @@ class Tracker:
         """Take the finalizer from the pods; where that fails for some, the counts of the others are written."""
         if not pods:
             return
-        self._released.expect_deletions(tally.key, [pod["metadata"]["uid"] for pod in pods])
+        unseen = self._released.deletions(tally.key)
+        self._released.expect_deletions(tally.key, unseen | {pod["metadata"]["uid"] for pod in pods})
 
         async def release(pod: Object) -> None:
             uid = pod["metadata"]["uid"]
