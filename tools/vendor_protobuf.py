@@ -31,6 +31,7 @@ PACKAGES = {
     "authentication.k8s.io": "authentication",
     "authorization.k8s.io": "authorization",
     "autoscaling": "autoscaling",
+    "batch": "batch",
     "coordination.k8s.io": "coordination",
     "discovery.k8s.io": "discovery",
     "policy": "policy",

@@ -177,6 +177,14 @@ DEPLOYMENTS = Resource(
     categories=("all",),
     subresources=(STATUS, SCALE),
 )
+DAEMONSETS = Resource(
+    "apps", "v1", "daemonsets", "DaemonSet", "daemonset", ("ds",), categories=("all",), subresources=(STATUS,)
+)
+CONTROLLERREVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision", "controllerrevision")
+JOBS = Resource("batch", "v1", "jobs", "Job", "job", categories=("all",), subresources=(STATUS,))
+CRONJOBS = Resource(
+    "batch", "v1", "cronjobs", "CronJob", "cronjob", ("cj",), categories=("all",), subresources=(STATUS,)
+)
 ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", "endpointslice")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", "lease")
 
@@ -191,8 +199,12 @@ RESOURCES: tuple[Resource, ...] = (
     SECRETS,
     SERVICEACCOUNTS,
     SERVICES,
+    CONTROLLERREVISIONS,
+    DAEMONSETS,
     DEPLOYMENTS,
     REPLICASETS,
+    CRONJOBS,
+    JOBS,
     LEASES,
     ENDPOINTSLICES,
 )

@@ -102,7 +102,7 @@ def test_endpoints_are_deprecated(cluster: Cluster, namespace: str):
 
 
 def test_paths_and_verbs_that_are_not_there(cluster: Cluster, namespace: str):
-    assert cluster.request("GET", "/apis/batch/v1/jobs")[2]["message"] == (
+    assert cluster.request("GET", "/apis/apps/v1/statefulsets")[2]["message"] == (
         "the server could not find the requested resource"
     )
     code, _, answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods/x", {})

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from kubelab.clock import RealClock
+from kubelab.clock import Clock, RealClock
 from kubelab.cluster import controllers, scheduler
 from kubelab.cluster.apiserver.config import Config
 from kubelab.cluster.client import APIClient, APIError, NotFound
@@ -121,8 +121,8 @@ def hollow_node(name: str) -> Object:
 class Lab:
     """The running control plane: an admin's `client`, and the hollow `kubelet`."""
 
-    def __init__(self, client: APIClient, kubelet: HollowKubelet) -> None:
-        self.client, self.kubelet = client, kubelet
+    def __init__(self, client: APIClient, kubelet: HollowKubelet, clock: Clock) -> None:
+        self.client, self.kubelet, self.clock = client, kubelet, clock
 
     async def pods(self, namespace: str = "default", selector: str = "") -> list[Object]:
         return (await self.client.list(PODS, namespace, label_selector=selector))["items"]
@@ -140,11 +140,11 @@ async def eventually(check: Callable[[], Awaitable[Any]], what: str, deadline: f
 
 
 @asynccontextmanager
-async def run_lab(home: Home, settings: dict[str, Any] | None = None) -> AsyncIterator[Lab]:
+async def run_lab(home: Home, settings: dict[str, Any] | None = None, clock: Clock | None = None) -> AsyncIterator[Lab]:
     """API server, controllers (with `settings`), scheduler and two hollow nodes in this process."""
     files.write(home, "process", "upstream")
     config = Config.load(home.component_config("kube-apiserver"))
-    clock = RealClock()
+    clock = clock or RealClock()
     async with api_server(config, home.store, clock), contextlib.AsyncExitStack() as stack:
         names = ("kube-controller-manager", "kube-scheduler")
         paths = [*(home.component_kubeconfig(name) for name in names), home.kubeconfig]
@@ -156,7 +156,7 @@ async def run_lab(home: Home, settings: dict[str, Any] | None = None) -> AsyncIt
         kubelet = HollowKubelet(clients[2], ["node-1", "node-2"])
         await kubelet.start()
         try:
-            yield Lab(clients[2], kubelet)
+            yield Lab(clients[2], kubelet, clock)
             for task in tasks:
                 assert not task.done(), f"ended: {task}"
         finally:

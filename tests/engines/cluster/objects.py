@@ -59,3 +59,32 @@ def service(name: str, app: str, **spec: Any) -> Object:
         "metadata": {"name": name, "namespace": "default"},
         "spec": {"selector": {"app": app}, "ports": ports, **spec},
     }
+
+
+def daemon_set(name: str, **spec: Any) -> Object:
+    selector = {"matchLabels": {"app": name}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"selector": selector, "template": template(name), **spec},
+    }
+
+
+def job(name: str, **spec: Any) -> Object:
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"template": template(name, restartPolicy="Never"), **spec},
+    }
+
+
+def cron_job(name: str, schedule: str, **spec: Any) -> Object:
+    run = {"metadata": {"labels": {"app": name}}, "spec": {"template": template(name, restartPolicy="Never")}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"schedule": schedule, "jobTemplate": run, **spec},
+    }

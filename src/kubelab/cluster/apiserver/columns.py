@@ -1,6 +1,7 @@
 """The columns of `kubectl get`: for each kind their names, and the cells of an object.
 
-Upstream: pkg/printers/internalversion/printers.go. Pods, which have the most to say, are in `podcolumns.py`.
+Upstream: pkg/printers/internalversion/printers.go. Pods, which have the most to say, are in `podcolumns.py`, jobs in
+`batchcolumns.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubelab.cluster import resources as r
-from kubelab.cluster.apiserver import podcolumns
+from kubelab.cluster.apiserver import batchcolumns, podcolumns
 from kubelab.cluster.apiserver.age import age
 from kubelab.cluster.apiserver.labelselector import to_string
 from kubelab.cluster.resources import Resource
@@ -49,7 +50,8 @@ AGE = Column("Age", lambda obj, now: age(obj["metadata"].get("creationTimestamp"
 
 
 def _containers(obj: Object) -> list[Object]:
-    return _get(obj, "spec", "template", "spec", "containers", default=[])
+    """Of the pod template, which in a CronJob is the job template's."""
+    return _get(_get(obj, "spec", "jobTemplate", default=obj), "spec", "template", "spec", "containers", default=[])
 
 
 CONTAINERS = Column("Containers", lambda o, now: ",".join(c["name"] for c in _containers(o)), wide=True)
@@ -140,6 +142,19 @@ def _event_source(event: Object, now: float) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _node_selector(daemon_set: Object, now: float) -> str:
+    return to_string(_get(daemon_set, "spec", "template", "spec", "nodeSelector", default=None))
+
+
+def _controller(obj: Object, now: float) -> str:
+    """`daemonset.apps/name`."""
+    owner = next((o for o in _get(obj, "metadata", "ownerReferences", default=[]) if o.get("controller")), None)
+    if owner is None:
+        return NONE
+    group = owner["apiVersion"].rpartition("/")[0]
+    return f"{owner['kind'].lower()}{'.' if group else ''}{group}/{owner['name']}"
+
+
 def _ready(obj: Object, now: float) -> str:
     return f"{_get(obj, 'status', 'readyReplicas', default=0)}/{_get(obj, 'spec', 'replicas', default=0)}"
 
@@ -167,6 +182,47 @@ COLUMNS: dict[Resource, list[Column]] = {
         CONTAINERS,
         IMAGES,
         SELECTOR,
+    ],
+    r.DAEMONSETS: [
+        NAME,
+        Column("Desired", _number("status", "desiredNumberScheduled"), type="integer"),
+        Column("Current", _number("status", "currentNumberScheduled"), type="integer"),
+        Column("Ready", _number("status", "numberReady"), type="integer"),
+        Column("Up-to-date", _number("status", "updatedNumberScheduled"), type="integer"),
+        Column("Available", _number("status", "numberAvailable"), type="integer"),
+        Column("Node Selector", _node_selector),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        SELECTOR,
+    ],
+    r.CONTROLLERREVISIONS: [
+        NAME,
+        Column("Controller", _controller),
+        Column("Revision", _number("revision"), type="integer"),
+        AGE,
+    ],
+    r.JOBS: [
+        NAME,
+        Column("Status", batchcolumns.job_status),
+        Column("Completions", batchcolumns.completions),
+        Column("Duration", batchcolumns.duration),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        SELECTOR,
+    ],
+    r.CRONJOBS: [
+        NAME,
+        Column("Schedule", _text("spec", "schedule")),
+        Column("Timezone", _text("spec", "timeZone", default=NONE)),
+        Column("Suspend", batchcolumns.suspended),
+        Column("Active", batchcolumns.active, type="integer"),
+        Column("Last Schedule", batchcolumns.last_schedule),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        Column("Selector", lambda o, now: NONE, wide=True),
     ],
     r.SERVICES: [
         NAME,

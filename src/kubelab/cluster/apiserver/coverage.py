@@ -1,8 +1,8 @@
-"""Which fields of a pod and a service have an effect here, and which are stored but not honoured.
+"""Which fields of a pod, a job and a service have an effect here, and which are stored but not honoured.
 
 The one table behind the `Warning:` headers and COVERAGE.md (`python -m kubelab.cluster.coverage`). A path names a field
-of PodSpec or ServiceSpec; `[]` steps into a list's items. A field below an honoured one is honoured, unless the table
-says otherwise. What is said of `containers[]` holds for `initContainers[]` too.
+of PodSpec, JobSpec or ServiceSpec; `[]` steps into a list's items. A field below an honoured one is honoured, unless
+the table says otherwise. What is said of `containers[]` holds for `initContainers[]` too.
 """
 
 from __future__ import annotations
@@ -63,6 +63,12 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
             f"volumes[].{kind}": "nodes mount emptyDir, configMap, secret, downwardAPI and projected"
             for kind in VOLUMES
         },
+    },
+    "job": {
+        "backoffLimitPerIndex": "failures count for the job as a whole",
+        "maxFailedIndexes": "failures count for the job as a whole",
+        "podFailurePolicy": "every failed pod counts as a failure",
+        "successPolicy": "a job is complete when all its completions are there",
     },
     "service": {
         "externalIPs": "the service proxy serves cluster IPs and node ports only",

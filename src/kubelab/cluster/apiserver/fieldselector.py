@@ -36,11 +36,12 @@ SELECTABLE: dict[str, frozenset[str]] = {
     r.SERVICES.kind: frozenset({"spec.clusterIP", "spec.type"}),
     r.REPLICATIONCONTROLLERS.kind: frozenset({"status.replicas"}),
     r.REPLICASETS.kind: frozenset({"status.replicas"}),
+    r.JOBS.kind: frozenset({"status.successful"}),
     r.EVENTS.kind: frozenset(
         {*(f"involvedObject.{field}" for field in _INVOLVED), "reason", "reportingComponent", "source", "type"}
     ),
 }
-_ZERO = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0"}
+_ZERO = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0", "status.succeeded": "0"}
 
 
 @lru_cache(1024)
@@ -65,6 +66,8 @@ def value(obj: Object, path: str) -> str:
     """The field as a selector sees it: a string, with Go's zero value where it is not set."""
     if path == "source":
         return (obj.get("source") or {}).get("component") or obj.get("reportingComponent") or ""
+    if path == "status.successful":
+        path = "status.succeeded"
     found: Any = obj
     for part in path.split("."):
         found = found.get(part) if isinstance(found, dict) else None

@@ -195,6 +195,9 @@ class Handlers:
 
     async def _delete(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         options = await self._delete_options(request)
+        warning = self._registry.strategy(info.resource).default_propagation_warning
+        if warning and not options.propagation:
+            warnings_of_request.get().append(warning)
         obj, gone = deletion.delete(self._registry, info.resource, info.name, info.namespace, options)
         if not gone or self._registry.strategy(info.resource).returns_deleted_object:
             accepted = not gone and options.propagation in (deletion.BACKGROUND, deletion.FOREGROUND)

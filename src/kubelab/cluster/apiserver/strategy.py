@@ -24,6 +24,7 @@ class Strategy:
     has_status = False
     has_generation = False
     default_propagation = "Background"
+    default_propagation_warning = ""  # for who deletes without saying what becomes of the dependents
     unconditional_update = True  # an update may leave out resourceVersion
     create_on_update = False  # PUT of a name that does not exist makes it
     validate_name = staticmethod(names.dns1123_subdomain)

@@ -12,10 +12,13 @@ from kubelab.clock import Clock
 from kubelab.cluster.client import APIClient
 from kubelab.cluster.controllers.config import ControllerConfig
 from kubelab.cluster.controllers.controller import Context, Controller
+from kubelab.cluster.controllers.cronjob import CronJobController
+from kubelab.cluster.controllers.daemonset import DaemonSetController
 from kubelab.cluster.controllers.deployment import DeploymentController
 from kubelab.cluster.controllers.endpoints import EndpointsController
 from kubelab.cluster.controllers.endpointslice import EndpointSliceController
 from kubelab.cluster.controllers.garbagecollector import GarbageCollector
+from kubelab.cluster.controllers.job import JobController, OrphanPodController, TTLAfterFinishedController
 from kubelab.cluster.controllers.namespace import NamespaceController
 from kubelab.cluster.controllers.nodelifecycle import NodeLifecycleController
 from kubelab.cluster.controllers.podgc import PodGarbageCollector
@@ -30,6 +33,11 @@ CONTROLLERS: tuple[type[Controller | PodGarbageCollector], ...] = (
     DeploymentController,
     ReplicaSetController,
     ReplicationControllerController,
+    DaemonSetController,
+    JobController,
+    OrphanPodController,
+    TTLAfterFinishedController,
+    CronJobController,
     EndpointsController,
     EndpointSliceController,
     NamespaceController,

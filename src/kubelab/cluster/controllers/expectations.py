@@ -33,6 +33,10 @@ class Expectations:
     def expect_deletions(self, key: Key, uids: Iterable[str]) -> None:
         self._expected[key] = Expectation(self._clock.monotonic(), deletions=set(uids))
 
+    def expect(self, key: Key, creations: int, uids: Iterable[str]) -> None:
+        """Both at once."""
+        self._expected[key] = Expectation(self._clock.monotonic(), creations, set(uids))
+
     def creation_observed(self, key: Key, count: int = 1) -> None:
         """A pod appeared, or `count` were not created after all."""
         expected = self._expected.get(key)
@@ -43,6 +47,11 @@ class Expectations:
         expected = self._expected.get(key)
         if expected is not None:
             expected.deletions.discard(uid)
+
+    def deletions(self, key: Key) -> frozenset[str]:
+        """The UIDs whose deletion was not seen yet."""
+        expected = self._expected.get(key)
+        return frozenset(expected.deletions) if expected is not None else frozenset()
 
     def satisfied(self, key: Key) -> bool:
         """Whether the cache can be trusted: everything was seen, nothing was expected, or it took too long."""

@@ -41,10 +41,13 @@ class Claimer:
         owner: Object,
         resource: Resource,
         matches: Callable[[Object], bool],
+        finalizer: str = "",
     ) -> None:
+        """What is adopted gets the `finalizer`, if there is one, and what is released loses it."""
         self._client = client
         self._owner_resource, self._owner = owner_resource, owner
         self._resource, self._matches = resource, matches
+        self._finalizer = finalizer
         self._may_adopt = False
 
     async def claim(self, objects: list[Object]) -> list[Object]:
@@ -68,7 +71,9 @@ class Claimer:
     async def _adopt(self, obj: Object) -> bool:
         await self._check_owner_is_live()
         references = [controller_reference(self._owner)]
-        patch = {"metadata": {"ownerReferences": references, "uid": obj["metadata"]["uid"]}}
+        patch: Object = {"metadata": {"ownerReferences": references, "uid": obj["metadata"]["uid"]}}
+        if self._finalizer:
+            patch["metadata"]["finalizers"] = [self._finalizer]
         try:
             await self._patch(obj, patch)
         except NotFound:
@@ -77,7 +82,9 @@ class Claimer:
 
     async def _release(self, obj: Object) -> None:
         mine = {"$patch": "delete", "uid": self._owner["metadata"]["uid"]}
-        patch = {"metadata": {"ownerReferences": [mine], "uid": obj["metadata"]["uid"]}}
+        patch: Object = {"metadata": {"ownerReferences": [mine], "uid": obj["metadata"]["uid"]}}
+        if self._finalizer:
+            patch["metadata"]["$deleteFromPrimitiveList/finalizers"] = [self._finalizer]
         try:
             await self._patch(obj, patch)
         except (NotFound, Invalid):

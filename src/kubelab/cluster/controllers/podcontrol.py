@@ -15,8 +15,10 @@ from kubelab.cluster.resources import PODS
 Object = dict[str, Any]
 
 
-def pod_from_template(template: Object, owner: Object) -> Object:
-    """The pod that `owner` asks for; its name is the owner's, a dash, and what the API server adds."""
+def pod_from_template(template: Object, owner: Object, generate_name: str = "") -> Object:
+    """The pod that `owner` asks for; its name is the owner's and a dash (or `generate_name`), and what the API server
+    adds.
+    """
     metadata = template.get("metadata") or {}
     kept = {key: metadata[key] for key in ("labels", "annotations", "finalizers") if metadata.get(key)}
     return {
@@ -24,7 +26,7 @@ def pod_from_template(template: Object, owner: Object) -> Object:
         "kind": "Pod",
         "metadata": {
             **kept,
-            "generateName": owner["metadata"]["name"] + "-",
+            "generateName": generate_name or owner["metadata"]["name"] + "-",
             "namespace": owner["metadata"]["namespace"],
             "ownerReferences": [controller_reference(owner)],
         },
@@ -36,10 +38,10 @@ class PodControl:
     def __init__(self, client: APIClient, recorder: EventRecorder) -> None:
         self._client, self._recorder = client, recorder
 
-    async def create(self, owner: Object, template: Object) -> Object:
+    async def create(self, owner: Object, template: Object, generate_name: str = "") -> Object:
         """Raises what the API server answers, after an Event of it (a terminating namespace is worth none)."""
         try:
-            pod = await self._client.create(PODS, pod_from_template(template, owner))
+            pod = await self._client.create(PODS, pod_from_template(template, owner, generate_name))
         except APIError as error:
             if not error.has_cause("NamespaceTerminating"):
                 self._recorder.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")

@@ -29,7 +29,7 @@ from kubelab.cluster.resources import DEPLOYMENTS, NAMESPACES, NODES, PODS, SERV
             "/api/v1/namespaces/a/services/http%3As%3A80/proxy/x%2Fy/z",
             RequestInfo("get", SERVICES, "a", "http:s:80", "proxy", "x%2Fy/z"),
         ),
-        ("GET", "/apis/batch/v1/jobs", None),
+        ("GET", "/apis/apps/v1/statefulsets", None),
         ("GET", "/api/v1/namespaces/a/nodes", None),
         ("GET", "/api/v1/pods/p", None),
         ("GET", "/version", None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubelab.cluster import resources as r
-from kubelab.cluster.apiserver.kinds import core, pod, service, workloads
+from kubelab.cluster.apiserver.kinds import batch, core, daemonset, pod, service, workloads
 from kubelab.cluster.apiserver.strategy import Strategy
 
 _STRATEGIES: dict[r.Resource, type[Strategy]] = {
@@ -19,6 +19,10 @@ _STRATEGIES: dict[r.Resource, type[Strategy]] = {
     r.REPLICATIONCONTROLLERS: workloads.ReplicationControllerStrategy,
     r.REPLICASETS: workloads.ReplicaSetStrategy,
     r.DEPLOYMENTS: workloads.DeploymentStrategy,
+    r.DAEMONSETS: daemonset.DaemonSetStrategy,
+    r.CONTROLLERREVISIONS: daemonset.ControllerRevisionStrategy,
+    r.JOBS: batch.JobStrategy,
+    r.CRONJOBS: batch.CronJobStrategy,
     r.ENDPOINTSLICES: core.EndpointSliceStrategy,
     r.LEASES: core.LeaseStrategy,
 }

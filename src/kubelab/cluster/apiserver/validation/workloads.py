@@ -67,24 +67,39 @@ def _template(spec: Object, selector: Object, required_name: str = "") -> list[F
     template = spec.get("template")
     if template is None:
         return [required(required_name or "spec.template")]
-    labels = (template.get("metadata") or {}).get("labels") or {}
     problems: list[FieldError] = []
-    wanted = selector.get("matchLabels") or selector.get("matchExpressions")
-    valid = not label_selector(selector, "")
-    if wanted and valid and not label_selector_matches(selector, labels):
-        where = "spec.template.metadata.labels"
-        problems.append(invalid(where, go_value("map[string]string", labels), MISMATCH))
-    problems += objectmeta.labels(labels, "spec.template.metadata.labels")
-    annotations = (template.get("metadata") or {}).get("annotations")
-    problems += objectmeta.annotations(annotations, "spec.template.metadata.annotations")
-    pod = template.get("spec") or {}
-    problems += pod_spec(pod, "spec.template.spec")
+    if selector.get("matchLabels") or selector.get("matchExpressions"):
+        problems += selector_mismatch(selector, template)
+    return problems + pod_template(template, "spec.template") + runs_for_ever(template, "ReplicaSet")
+
+
+def selector_mismatch(selector: Object | None, template: Object) -> list[FieldError]:
+    """The selector has to select the pods that the template makes."""
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if label_selector(selector or {}, "") or label_selector_matches(selector, labels):
+        return []
+    return [invalid("spec.template.metadata.labels", go_value("map[string]string", labels), MISMATCH)]
+
+
+def pod_template(template: Object, path: str) -> list[FieldError]:
+    """A pod template's metadata and spec, whoever owns it."""
+    metadata = template.get("metadata") or {}
+    return [
+        *objectmeta.labels(metadata.get("labels"), f"{path}.metadata.labels"),
+        *objectmeta.annotations(metadata.get("annotations"), f"{path}.metadata.annotations"),
+        *pod_spec(template.get("spec") or {}, f"{path}.spec"),
+    ]
+
+
+def runs_for_ever(template: Object, owner: str) -> list[FieldError]:
+    """What the pods of most controllers may not do: end."""
+    pod, problems = template.get("spec") or {}, []
     if pod.get("restartPolicy") in ("OnFailure", "Never"):
         where = "spec.template.spec.restartPolicy"
         problems.append(not_supported(where, pod["restartPolicy"], ("Always",)))
     if pod.get("activeDeadlineSeconds") is not None:
         where = "spec.template.spec.activeDeadlineSeconds"
-        problems.append(forbidden(where, "activeDeadlineSeconds in ReplicaSet is not Supported"))
+        problems.append(forbidden(where, f"activeDeadlineSeconds in {owner} is not Supported"))
     return problems
 
 
@@ -98,14 +113,14 @@ def _strategy(strategy: Object) -> list[FieldError]:
     if kind != "RollingUpdate":
         return [not_supported("spec.strategy.type", kind, ("Recreate", "RollingUpdate"))]
     path, amounts = "spec.strategy.rollingUpdate", rolling or {}
-    problems = [p for f in ("maxUnavailable", "maxSurge") for p in _amount(amounts.get(f), f"{path}.{f}")]
+    problems = [p for f in ("maxUnavailable", "maxSurge") for p in amount(amounts.get(f), f"{path}.{f}")]
     if not problems and all(amounts.get(f) in (0, "0%") for f in ("maxUnavailable", "maxSurge")):
         text = "may not be 0 when `maxSurge` is 0"
         problems.append(invalid(f"{path}.maxUnavailable", amounts["maxUnavailable"], text))
     return problems
 
 
-def _amount(value: Any, path: str) -> list[FieldError]:
+def amount(value: Any, path: str) -> list[FieldError]:
     """A number or a percentage."""
     if isinstance(value, str):
         number = value.removesuffix("%")
