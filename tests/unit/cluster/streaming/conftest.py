@@ -87,7 +87,7 @@ class LocalRuntime:
     async def exec(self, _: str, argv: list[str], *, tty: bool, stdin: bool, **__: Any) -> LocalSession:
         try:
             session = await (self._on_terminal(argv) if tty else self._on_pipes(argv, stdin))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, PermissionError) as error:
             message = f'exec: "{argv[0]}": executable file not found in $PATH'
             raise RuntimeServiceError("Unknown", message) from error
         self.sessions.append(session)
