@@ -48,10 +48,43 @@ FAULTS = {
         Fault("error", "Exception", "every request ends in an error, status 500", "error"),
         Fault("slow", "Slow", "every request takes 3 seconds", "slow?seconds=3"),
         Fault("leak", "Memory leak", "memory grows until the limit, if there is one", "leak?mebibytes=256"),
-        Fault("recover", "Recover", "error and slow are over", "recover"),
+        Fault("unready", "Not ready", "alive, but it asks for no requests: /readyz answers 503", "unready"),
+        Fault("recover", "Recover", "error, slow and not ready are over", "recover"),
         Fault("delete", "Delete pod", "the pod is deleted, as by an operator"),
     )
 }
+
+
+@dataclass(frozen=True)
+class NodeFault:
+    """One of a whole node. Possible only where the machines are the course's own (`lab.nodes.embedded`)."""
+
+    name: str
+    label: str
+    effect: str
+    action: str  # "stop" or "start"
+
+    def python(self, node: str) -> str:
+        return f'lab.nodes.{self.action}("{node}")'
+
+    def command(self, node: str) -> str:
+        return f"kubelab node {self.action} {node}"
+
+
+NODE_FAULTS = {
+    fault.name: fault
+    for fault in (
+        NodeFault("node-lost", "Lose node", "the node's power is cut, and nobody tells the cluster", "stop"),
+        NodeFault("node-back", "Node back", "the lost node is switched on again", "start"),
+    )
+}
+
+
+def cause_on_node(lab: Lab, name: str, node: str) -> str:
+    """Switch a node off or on and say what that does. LabError: these machines are not the course's."""
+    fault = NODE_FAULTS[name]
+    getattr(lab.nodes, fault.action)(node)
+    return f"{fault.label} → {node}: {fault.effect}"
 
 
 def cause(lab: Lab, name: str, pod: str, feature: str = "") -> str:

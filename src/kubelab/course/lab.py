@@ -44,6 +44,7 @@ class Lab:
         self.namespace = f"kubelab-{chapter}" + (f"-{suffix}" if suffix else "")
         self.core, self.apps = client.CoreV1Api(k8s), client.AppsV1Api(k8s)
         self.nodes = Nodes(self.core, engines.embedded)
+        self._restarts: dict[str, int] = {}  # of the pods in which a failure was caused, just before it
 
     def __repr__(self) -> str:
         return f"Lab of chapter {self.chapter}, namespace {self.namespace}"
@@ -150,7 +151,11 @@ class Lab:
         raise NotInTime(f"no line of {pod} said {until!r} within {timeout:g} s.")
 
     def press(self, fault: str, pod: str, feature: str = "") -> None:
-        """Cause a failure in a pod: crash, deadlock, error, slow, leak, recover, delete. LabError: it was not taken."""
+        """Cause a failure in a pod: crash, deadlock, error, slow, leak, unready, recover, delete.
+
+        LabError: it was not taken.
+        """
+        self._restarts[pod] = podstatus.restarts(self.read(f"pod/{pod}"))
         print(faults.cause(self, fault, pod, feature))
 
     def objects(self, kind: str = "pod", selector: str = "") -> list[dict[str, Any]]:
@@ -197,11 +202,14 @@ class Lab:
 
         target "pod/NAME", "deployment/NAME", …: `condition` is one of its conditions, or "complete" (all copies are of
         the newest template and available), "deleted", or a function of the object. `restarts=N`: restarted N times and
-        running.
+        running; "restarted": since the last `press`, however often before.
         target "pods": `condition` is a function of the list of pods that `selector` matches, put in words by `what`.
         """
         kind, _, name = target.partition("/")
-        test, words = _condition(condition, restarts, name)
+        if condition == "restarted":
+            test, words = _condition("", self._restarts.get(name, 0) + 1, name)[0], "restarted, running again"
+        else:
+            test, words = _condition(condition, restarts, name)
         waiting.until(
             self._lister(kind.removesuffix("s") if not name else kind),
             self.namespace,

@@ -20,6 +20,7 @@ from .waiting import has_condition, until
 class Nodes:
     def __init__(self, core: client.CoreV1Api, embedded: bool) -> None:
         self.core, self.embedded = core, embedded
+        self.off: set[str] = set()  # switched off through this object, whether or not the cluster knows by now
 
     def names(self) -> list[str]:
         return sorted(node.metadata.name for node in self.core.list_node().items)
@@ -36,10 +37,19 @@ class Nodes:
     def stop(self, name: str) -> None:
         """Cut the power of a node: its agent and its containers are gone at once, and nobody tells the cluster."""
         self._plug("stop", name)
+        self.off.add(name)
 
     def start(self, name: str) -> None:
         """Turn the node on again."""
         self._plug("start", name)
+        self.off.discard(name)
+
+    def restore(self) -> None:
+        """Turn on what an earlier run left off: the embedded engines' nodes that are not Ready. NotInTime."""
+        for name, status in self.table().rows if self.embedded else []:
+            if status.startswith("NotReady"):
+                self.start(name)
+                self.wait_for(name, ready=True)
 
     def wait_for(self, name: str, ready: bool, timeout: float = 90) -> float:
         """Wait until the cluster holds the node for Ready, or not. Returns the seconds it took. NotInTime."""

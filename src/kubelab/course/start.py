@@ -38,6 +38,7 @@ def start(chapter: str) -> Lab:
 
 def _make_ready(lab: Lab) -> None:
     try:
+        lab.nodes.restore()
         namespace.ensure(lab.core, lab.namespace)
         namespace.clear(lab.k8s, lab.namespace)
     except ApiException as error:

@@ -70,6 +70,8 @@ def describe(objects: Snapshot) -> str:
 
 
 def _state(obj: Object) -> str:
+    if "spec" not in obj:
+        return "is there"
     if "containers" not in obj["spec"] and "replicas" not in obj["spec"]:
         return f"in phase {obj.get('status', {}).get('phase', 'unknown')}"
     if is_pod(obj):

@@ -12,27 +12,45 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** "60 pods: 58 ● ready, 2 ✕ failed". */
+function summary(pods) {
+  const counts = new Map();
+  for (const pod of pods) counts.set(`${pod.shape} ${pod.state}`, (counts.get(`${pod.shape} ${pod.state}`) ?? 0) + 1);
+  return `${pods.length} pods: ${[...counts].map(([state, count]) => `${count} ${state}`).join(", ")}.`;
+}
+
 let panels = 0;
 
 function render({ model, el }) {
   const group = `kubelab-pods-${++panels}`; // radio buttons of one view belong together
   const state = h("span", { class: "kl-live" });
   const rows = h("tbody");
+  const sum = h("p", { class: "kl-tally" });
+  const nodes = h("p", { class: "kl-nodes" });
   const none = h("p", { class: "kl-none" }, "No pods yet.");
   const strip = h("div", { class: "kl-strip", role: "img" });
   const tally = h("p", { class: "kl-tally" });
   const buttons = h("div", { class: "kl-buttons", role: "group", "aria-label": "Failures" });
   const effect = h("p", { class: "kl-effect" });
   const python = h("code");
-  const kubectl = h("code");
+  const terminal = h("code");
   const said = h("p", { class: "kl-said", role: "status", "aria-live": "polite" });
   const events = h("tbody");
   let shown = model.get("failures")[0]; // the failure whose twins are shown
+  let orphaned = ""; // why the kernel no longer answers
 
   function drawState() {
-    const trouble = model.get("trouble");
-    state.textContent = trouble ? `▲ standing still: ${trouble}` : "● live";
-    state.classList.toggle("kl-trouble", Boolean(trouble));
+    const trouble = model.get("trouble"), ended = orphaned || model.get("ended");
+    state.textContent = ended ? `■ stopped: ${ended}. This is the last picture.` : trouble ? `▲ standing still: ${trouble}` : "● live";
+    state.classList.toggle("kl-trouble", Boolean(trouble || ended));
+    drawButtons();
+  }
+
+  function kernelLost() {
+    queueMicrotask(() => { // once Jupyter has marked its frame around the panel
+      orphaned = el.closest(".jupyter-widgets-disconnected") ? "the kernel has ended; run the chapter's cells again" : "";
+      drawState();
+    });
   }
 
   function podRow(name) {
@@ -74,6 +92,8 @@ function render({ model, el }) {
       if (rows.children[place] !== row) rows.insertBefore(row, rows.children[place] ?? null);
     });
     for (const gone of kept.values()) gone.remove();
+    sum.textContent = summary(pods);
+    sum.hidden = pods.length < 6; // fewer are counted at a glance
     none.hidden = pods.length > 0;
     drawChosen();
   }
@@ -84,15 +104,39 @@ function render({ model, el }) {
       row.querySelector("input").checked = row.dataset.name === chosen;
       row.classList.toggle("kl-chosen", row.dataset.name === chosen);
     }
-    for (const button of buttons.children) button.disabled = !chosen;
+    drawButtons();
+  }
+
+  /** What a failure would hit: a pod, its node, or the node that is away; "" where there is none. */
+  function target(failure) {
+    const chosen = model.get("chosen");
+    if (failure.needs === "lost") return model.get("nodes").find((node) => !node.ready)?.name ?? "";
+    if (failure.needs === "node") return model.get("pods").find((pod) => pod.name === chosen)?.node ?? "";
+    return chosen;
+  }
+
+  // aria-disabled and not disabled: a button that cannot be used now keeps the keyboard's focus and says what it is for.
+  function drawButtons() {
+    const over = Boolean(orphaned || model.get("ended"));
+    model.get("failures").forEach((failure, place) => {
+      const off = over || !failure.able || !target(failure);
+      buttons.children[place]?.setAttribute("aria-disabled", String(off));
+    });
     drawTwins();
   }
 
+  function drawNodes() {
+    const words = model.get("nodes").map((node) => h("span", { class: node.ready ? "" : "kl-away" }, `${node.shape} ${node.name} ${node.status}`));
+    nodes.replaceChildren("Nodes: ", ...words);
+    drawButtons();
+  }
+
   function drawTwins() {
-    const pod = model.get("chosen") || "POD";
+    const aim = target(shown) || (shown.needs === "pod" ? "POD" : "NODE");
+    const fill = (twin) => twin.replaceAll(/POD|NODE/g, aim);
     effect.textContent = `${shown.label}: ${shown.effect}.`;
-    python.textContent = shown.python.replaceAll("POD", pod);
-    kubectl.textContent = shown.kubectl.replaceAll("POD", pod);
+    python.textContent = fill(shown.python);
+    terminal.textContent = fill(shown.terminal);
   }
 
   function drawAnswers() {
@@ -120,19 +164,22 @@ function render({ model, el }) {
     const show = () => { shown = failure; drawTwins(); };
     buttons.append(h("button", {
       type: "button", class: "kl-button", title: failure.effect, onfocus: show, onmouseenter: show,
-      onclick: () => { show(); model.send({ press: failure.name, pod: model.get("chosen") }); },
+      onclick: ({ currentTarget }) => {
+        show();
+        if (currentTarget.getAttribute("aria-disabled") !== "true") model.send({ press: failure.name, pod: model.get("chosen") });
+      },
     }, failure.label));
   }
 
   el.classList.add("kl-panel");
   el.replaceChildren(
     h("div", { class: "kl-head" }, h("strong", {}, `Failure panel · ${model.get("namespace")}`), state),
-    h("div", { class: "kl-scroll" }, h("table", { class: "kl-pods" },
+    h("div", { class: "kl-scroll kl-many" }, h("table", { class: "kl-pods" },
       h("caption", {}, "1. Pick a pod"),
       h("thead", {}, h("tr", {}, ...["Pod", "Status", "Ready", "Restarts", "Node"].map((title) => h("th", { scope: "col" }, title)))),
-      rows), none),
-    h("p", { class: "kl-step" }, "2. Press a failure"), buttons, effect,
-    h("dl", { class: "kl-twins" }, h("dt", {}, "Python"), h("dd", {}, python), h("dt", {}, "kubectl"), h("dd", {}, kubectl)),
+      rows), none), sum, nodes,
+    h("p", { class: "kl-step" }, "2. Press a failure"), buttons, h("p", { class: "kl-tally" }, model.get("limits")), effect,
+    h("dl", { class: "kl-twins" }, h("dt", {}, "Python"), h("dd", {}, python), h("dt", {}, "Terminal"), h("dd", {}, terminal)),
     said,
     h("p", { class: "kl-step" }, "3. Watch"), strip, tally,
     h("div", { class: "kl-scroll" }, h("table", { class: "kl-events" },
@@ -142,13 +189,16 @@ function render({ model, el }) {
 
   const drawing = {
     pods: () => { drawPods(); drawAnswers(); }, chosen: () => { drawChosen(); drawAnswers(); }, answers: drawAnswers,
-    events: drawEvents, said: drawSaid, trouble: drawState,
+    events: drawEvents, said: drawSaid, trouble: drawState, ended: drawState,
+    nodes: drawNodes,
   };
   for (const [trait, draw] of Object.entries(drawing)) {
     model.on(`change:${trait}`, draw);
     draw();
   }
+  model.on("comm_live_update", kernelLost);
   return () => {
+    model.off("comm_live_update", kernelLost);
     for (const [trait, draw] of Object.entries(drawing)) model.off(`change:${trait}`, draw);
   };
 }

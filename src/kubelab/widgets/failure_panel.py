@@ -7,28 +7,39 @@ without the panel. `panel.text()` is the picture in words.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anywidget
 import traitlets
 
 from kubelab.course import pods as podstatus
 from kubelab.course.errors import LabError
-from kubelab.course.faults import FAULTS, cause
+from kubelab.course.faults import FAULTS, NODE_FAULTS, cause, cause_on_node
 from kubelab.course.lab import Lab
 from kubelab.course.tables import first_seen
+from kubelab.course.waiting import has_condition
 
 from .feed import Feed, View
 
 HERE = Path(__file__).parent
 EVENTS_SHOWN = 8
+LIMITS = {  # by whether the machines are the course's
+    True: "These engines can do all of them.",
+    False: "This cluster is your own: the course leaves its machines alone, so nodes cannot be lost here.",
+}
 SHAPES = {"ready": "●", "running": "◐", "waiting": "○", "failed": "✕", "leaving": "▽"}
 
 
 class FailurePanel(anywidget.AnyWidget):
     """lab: the chapter's lab · selector: which pods to show, as in `kubectl get -l` · feature: of the shop, whose
     faults are those of one feature, "" for others · failures: names of `kubelab.course.faults.FAULTS`, in the order of
-    the buttons. `close()` stops its background threads; the kernel's end does so too."""
+    the buttons; by default all that the app can take.
+
+    `stop()` ends its background threads and leaves the last picture; so do the end of the kernel, the end of the
+    namespace, and a newer panel of the same pods, since a cell may be run again. `close()` takes the picture away, too.
+    """
+
+    running: ClassVar[dict[tuple[str, str], FailurePanel]] = {}  # by namespace and selector
 
     _esm = HERE / "failure_panel.js"
     _css = HERE / "failure_panel.css"
@@ -40,6 +51,9 @@ class FailurePanel(anywidget.AnyWidget):
     pods = traitlets.List().tag(sync=True)  # {"name", "state", "shape", "status", "ready", "restarts", "node", "last"}
     events = traitlets.List().tag(sync=True)  # {"reason", "about", "message", "warning"}, newest first
     answers = traitlets.List().tag(sync=True)  # true for each request that was answered, oldest first
+    nodes = traitlets.List().tag(sync=True)  # {"name", "ready", "shape", "status"}; "ready" false: known or about to be
+    limits = traitlets.Unicode().tag(sync=True)  # which failures these engines can do
+    ended = traitlets.Unicode().tag(sync=True)  # why the picture is the last one; "" while it lives
     chosen = traitlets.Unicode().tag(sync=True)  # the pod that failures and requests go to
     said = traitlets.Unicode().tag(sync=True)  # the newest thing worth announcing
     trouble = traitlets.Unicode().tag(sync=True)  # why the picture stands still; "" while it is live
@@ -49,35 +63,43 @@ class FailurePanel(anywidget.AnyWidget):
         lab: Lab,
         selector: str = "",
         feature: str = "",
-        failures: tuple[str, ...] = ("crash", "deadlock", "error", "slow", "leak", "recover", "delete"),
+        failures: tuple[str, ...] | None = None,
     ) -> None:
         self.lab, self.feature = lab, feature
-        offered = [FAULTS[name] for name in failures]
+        names = failures or [name for name in (*FAULTS, *NODE_FAULTS) if not (feature and name == "unready")]
         super().__init__(
             namespace=lab.namespace,
-            failures=[
-                {
-                    "name": fault.name,
-                    "label": fault.label,
-                    "effect": fault.effect,
-                    "python": fault.python("POD", feature),
-                    "kubectl": fault.kubectl(lab.namespace, "POD", feature),
-                }
-                for fault in offered
-            ],
+            failures=[button(name, lab.namespace, feature, lab.nodes.embedded) for name in names],
+            limits=LIMITS[lab.nodes.embedded],
         )
         self.on_msg(self._pressed)
         self.observe(lambda change: self._feed.ask(change.new), "chosen")
         self._feed = Feed(lab.engines.api_client(), lab.namespace, selector, self._show)
+        if before := self.running.pop((lab.namespace, selector), None):
+            before.stop("a newer panel took its place")
+        self.running[lab.namespace, selector] = self
         self._feed.start()
 
     def press(self, failure: str, pod: str = "") -> None:
-        """Cause a failure, in the chosen pod unless another is named. LabError: it was not taken."""
+        """Cause a failure, in the chosen pod unless another is named; "node-lost" takes that pod's node, "node-back"
+        brings back every node that is away. LabError: it was not taken."""
         if pod:
             self.chosen = pod
+        if failure in NODE_FAULTS:
+            self.said = "; ".join(cause_on_node(self.lab, failure, node) for node in self._nodes_for(failure))
+            return
         if not self.chosen:
             raise LabError("no pod is chosen. Next: name one, `panel.press('crash', 'NAME')`.")
         self.said = cause(self.lab, failure, self.chosen, self.feature)
+
+    def _nodes_for(self, failure: str) -> list[str]:
+        if failure == "node-back":
+            found = [node["name"] for node in self.nodes if not node["ready"]]
+        else:
+            found = [row["node"] for row in self.pods if row["name"] == self.chosen and row["node"]]
+        if not found:
+            raise LabError("no node is away." if failure == "node-back" else "choose a pod that has a node.")
+        return found
 
     def _pressed(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         try:
@@ -92,24 +114,35 @@ class FailurePanel(anywidget.AnyWidget):
         with self.hold_sync():
             self.pods, self.events = rows, event_rows(list(view.events.values()), set(view.pods))
             self.answers, self.trouble = list(view.answers), view.trouble
+            self.nodes = [node_row(view.nodes[name], self.lab.nodes.off) for name in sorted(view.nodes)]
             if news:
                 self.said = news
             if rows and self.chosen not in view.pods:
                 self.chosen = rows[0]["name"]
+            if view.ended:
+                self.ended = "the namespace was deleted"
 
     def text(self) -> str:
         """The picture in words: one line a pod, one for the requests, and what is wrong if something is."""
-        lines = [f"Failure panel of {self.namespace}" + (f": {self.trouble}" if self.trouble else "")]
+        wrong = f"stopped, {self.ended}" if self.ended else self.trouble
+        lines = [f"Failure panel of {self.namespace}" + (f": {wrong}" if wrong else "")]
         for row in self.pods:
             mark = ">" if row["name"] == self.chosen else " "
             lines.append(
                 f"{mark} {row['shape']} {row['name']} {row['status']}, ready {row['ready']}, restarts {row['restarts']}"
             )
+        lines += [f"  {node['shape']} {node['name']} {node['status']}" for node in self.nodes]
         answered = sum(self.answers)
         lines.append(
             f"  requests to {self.chosen or 'no pod'}: {answered} answered, {len(self.answers) - answered} not"
         )
         return "\n".join(lines)
+
+    def stop(self, why: str = "panel.stop() was called") -> None:
+        """End the background threads and leave the last picture."""
+        if self._feed.running:
+            self._feed.close()
+            self.ended = why
 
     def close(self) -> None:
         self._feed.close()
@@ -118,6 +151,39 @@ class FailurePanel(anywidget.AnyWidget):
     def __repr__(self) -> str:
         """What a saved notebook shows where the widget cannot run: the same in every run."""
         return f"Failure panel of {self.namespace}: run the cell to use it; `panel.text()` says the same in words."
+
+
+def button(name: str, namespace: str, feature: str, embedded: bool) -> dict[str, Any]:
+    """What the panel shows of a failure. In its twins POD and NODE stand for the chosen ones."""
+    if name in NODE_FAULTS:
+        fault, twins = NODE_FAULTS[name], (NODE_FAULTS[name].python("NODE"), NODE_FAULTS[name].command("NODE"))
+        needs = "lost" if fault.action == "start" else "node"
+    elif name in FAULTS:
+        fault, needs = FAULTS[name], "pod"
+        twins = (fault.python("POD", feature), fault.kubectl(namespace, "POD", feature))
+    else:
+        raise LabError(f"there is no failure {name!r}; there are {', '.join((*FAULTS, *NODE_FAULTS))}.")
+    return {
+        "name": name,
+        "label": fault.label,
+        "effect": fault.effect,
+        "python": twins[0],
+        "terminal": twins[1],
+        "needs": needs,
+        "able": embedded or needs == "pod",
+    }
+
+
+def node_row(node: dict[str, Any], off: set[str]) -> dict[str, Any]:
+    """What the panel shows of a node. The cluster learns only later that one was switched off."""
+    ready, name = has_condition({"spec": {}, **node}, "Ready"), node["metadata"]["name"]
+    status = "Ready" if ready else "NotReady"
+    return {
+        "name": name,
+        "ready": ready and name not in off,
+        "shape": SHAPES["ready" if ready else "failed"],
+        "status": f"{status}, switched off" if name in off else status,
+    }
 
 
 def pod_row(pod: podstatus.Pod) -> dict[str, Any]:

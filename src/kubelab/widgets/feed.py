@@ -36,21 +36,32 @@ class View:
     events: dict[str, Object] = field(default_factory=dict)
     asked: str = ""  # the pod that requests go to
     answers: deque[bool] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    nodes: dict[str, Object] = field(default_factory=dict)
+    home: dict[str, Object] = field(default_factory=dict)  # the namespace itself, by its name
     trouble: str = ""  # why the API cannot be read; "" while it can
+    ended: bool = False  # the namespace was there and is gone
 
 
 class Feed:
-    """Keeps a View up to date and calls `publish(view)` after changes. `close()` stops it; so does the kernel's end."""
+    """Keeps a View up to date and calls `publish(view)` after changes.
+
+    `close()` stops it; so does the kernel's end, and the end of the namespace, which is published as the last view.
+    """
 
     def __init__(self, api: client.ApiClient, namespace: str, selector: str, publish: Callable[[View], None]) -> None:
         self.namespace, self.selector = namespace, selector
         self._api, self._core, self._publish = api, client.CoreV1Api(api), publish
         self._view, self._lock = View(), threading.Lock()
         self._changed, self._stop = threading.Event(), threading.Event()
+        follow = (self._follow_pods, self._follow_events, self._follow_nodes, self._follow_home)
         self._threads = [
             threading.Thread(target=work, name=f"kubelab-{work.__name__}", daemon=True)
-            for work in (self._follow_pods, self._follow_events, self._ask, self._tell)
+            for work in (*follow, self._ask, self._tell)
         ]
+
+    @property
+    def running(self) -> bool:
+        return not self._stop.is_set()
 
     def start(self) -> None:
         atexit.register(self.close)
@@ -74,22 +85,32 @@ class Feed:
         self._changed.set()
 
     def _follow_pods(self) -> None:
-        self._follow("pods", self._core.list_namespaced_pod, label_selector=self.selector)
+        self._follow("pods", self._core.list_namespaced_pod, self.namespace, label_selector=self.selector)
 
     def _follow_events(self) -> None:
-        self._follow("events", self._core.list_namespaced_event)
+        self._follow("events", self._core.list_namespaced_event, self.namespace)
 
-    def _follow(self, what: str, list_function: Callable[..., Any], **options: Any) -> None:
+    def _follow_nodes(self) -> None:
+        self._follow("nodes", self._core.list_node)
+
+    def _follow_home(self) -> None:
+        self._follow("home", self._core.list_namespace, field_selector=f"metadata.name={self.namespace}")
+
+    def _follow(self, what: str, list_function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         while not self._stop.is_set():
             try:
-                for objects in snapshots(list_function, self.namespace, stop=self._stop, **options):
+                for objects in snapshots(list_function, *arguments, stop=self._stop, **options):
                     self._see(what, objects)
             except (ApiException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                if what in ("nodes", "home") and getattr(error, "status", 0) == 403:
+                    return  # a cluster in which the student may see one namespace only
                 self._see("trouble", _words(error))
                 self._stop.wait(RETRY)
 
     def _see(self, what: str, value: Any) -> None:
         with self._lock:
+            if what == "home" and self._view.home and not value:
+                self._view.ended = True
             setattr(self._view, what, value)
             if what == "pods":
                 self._view.trouble = ""
@@ -121,6 +142,8 @@ class Feed:
             with self._lock:
                 view = View(**vars(self._view) | {"answers": deque(self._view.answers, REMEMBERED)})
             self._publish(view)
+            if view.ended:
+                return self.close()
             self._stop.wait(1 / PER_SECOND)
 
 

@@ -34,6 +34,7 @@ def lab_on(cluster: ClusterDouble) -> SimpleNamespace:
         namespace="lab",
         core=client.CoreV1Api(api),
         engines=SimpleNamespace(api_client=cluster.api),
+        nodes=SimpleNamespace(embedded=True, off=set()),
         request=lambda target, path, method="GET": request(api, method, proxy_path("lab", target, path)),
     )
 
