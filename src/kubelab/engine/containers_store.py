@@ -114,14 +114,17 @@ class Containers:
                     await self._ended(container, await self._engine.runtime.container_status(container.runtime_id))
 
     async def _look(self) -> None:
-        """Compare what should run with what runs."""
+        """Compare what should run with what runs; leaving out what is seen to by somebody else while we ask."""
+        known = [(each, each.runtime_id, each.started_at) for each in self.all() if not each.busy.locked()]
         try:
             found = await self._engine.runtime.list_containers(machine=self._engine.machine.name)
         except RuntimeServiceError as error:
             logger.warning("cannot list the runtime's containers: %s", error)
             return
         statuses = {status.id: status for status in found}
-        for container in self.all():
+        for container, *seen in known:
+            if container.busy.locked() or seen != [container.runtime_id, container.started_at]:
+                continue
             status = statuses.get(container.runtime_id)
             if container.running and (status is None or status.state is ContainerState.EXITED):
                 await self._ended(container, status)
