@@ -60,12 +60,13 @@ def timeline(loads: dict[str, Load], title: str) -> Plot:
                 row=1,
                 col=column,
             )
-        for at, name in load.marks:
+        for number, (at, name) in enumerate(load.marks, start=1):
             figure.add_vline(
                 x=at,
                 line={"color": INK, "dash": "dot"},
                 annotation_text=name,
-                annotation_position="top right",
+                # Two marks may be close: the words of the first stand before its line.
+                annotation_position="top left" if number < len(load.marks) else "top right",
                 row=1,
                 col=column,
             )
