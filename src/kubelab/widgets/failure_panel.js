@@ -19,6 +19,7 @@ function summary(pods) {
   return `${pods.length} pods: ${[...counts].map(([state, count]) => `${count} ${state}`).join(", ")}.`;
 }
 
+const SILENCE = 10_000; // milliseconds without a beat, of which there is one every two seconds
 let panels = 0;
 
 function render({ model, el }) {
@@ -37,7 +38,8 @@ function render({ model, el }) {
   const said = h("p", { class: "kl-said", role: "status", "aria-live": "polite" });
   const events = h("tbody");
   let shown = model.get("failures")[0]; // the failure whose twins are shown
-  let orphaned = ""; // why the kernel no longer answers
+  let heard = performance.now(); // when the kernel last gave a sign of life
+  let orphaned = ""; // why the picture no longer moves, as far as the page can tell
 
   function drawState() {
     const trouble = model.get("trouble"), ended = orphaned || model.get("ended");
@@ -46,11 +48,17 @@ function render({ model, el }) {
     drawButtons();
   }
 
-  function kernelLost() {
-    queueMicrotask(() => { // once Jupyter has marked its frame around the panel
-      orphaned = el.closest(".jupyter-widgets-disconnected") ? "the kernel has ended; run the chapter's cells again" : "";
-      drawState();
-    });
+  // Nobody tells a page that the kernel has ended; but then the beats stop.
+  function listen() {
+    const silent = performance.now() - heard > SILENCE;
+    if (silent === Boolean(orphaned) || model.get("ended")) return;
+    orphaned = silent ? "the kernel does not answer; if it has ended, run the chapter's cells again" : "";
+    drawState();
+  }
+
+  function hear() {
+    heard = performance.now();
+    listen();
   }
 
   function podRow(name) {
@@ -172,6 +180,7 @@ function render({ model, el }) {
   }
 
   el.classList.add("kl-panel");
+  el.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes the arrow keys, and its other keys, to move among cells
   el.replaceChildren(
     h("div", { class: "kl-head" }, h("strong", {}, `Failure panel · ${model.get("namespace")}`), state),
     h("div", { class: "kl-scroll kl-many" }, h("table", { class: "kl-pods" },
@@ -182,7 +191,7 @@ function render({ model, el }) {
     h("dl", { class: "kl-twins" }, h("dt", {}, "Python"), h("dd", {}, python), h("dt", {}, "Terminal"), h("dd", {}, terminal)),
     said,
     h("p", { class: "kl-step" }, "3. Watch"), strip, tally,
-    h("div", { class: "kl-scroll" }, h("table", { class: "kl-events" },
+    h("div", { class: "kl-scroll kl-many" }, h("table", { class: "kl-events" },
       h("caption", {}, "Events, newest first"),
       h("thead", {}, h("tr", {}, ...["Reason", "Object", "Message"].map((title) => h("th", { scope: "col" }, title)))),
       events)));
@@ -196,9 +205,11 @@ function render({ model, el }) {
     model.on(`change:${trait}`, draw);
     draw();
   }
-  model.on("comm_live_update", kernelLost);
+  model.on("change:beat", hear);
+  const listening = setInterval(listen, 1000);
   return () => {
-    model.off("comm_live_update", kernelLost);
+    model.off("change:beat", hear);
+    clearInterval(listening);
     for (const [trait, draw] of Object.entries(drawing)) model.off(`change:${trait}`, draw);
   };
 }

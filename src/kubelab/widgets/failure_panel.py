@@ -53,6 +53,7 @@ class FailurePanel(anywidget.AnyWidget):
     answers = traitlets.List().tag(sync=True)  # true for each request that was answered, oldest first
     nodes = traitlets.List().tag(sync=True)  # {"name", "ready", "shape", "status"}; "ready" false: known or about to be
     limits = traitlets.Unicode().tag(sync=True)  # which failures these engines can do
+    beat = traitlets.Int().tag(sync=True)  # grows while the kernel is there; the page cannot be told of its end
     ended = traitlets.Unicode().tag(sync=True)  # why the picture is the last one; "" while it lives
     chosen = traitlets.Unicode().tag(sync=True)  # the pod that failures and requests go to
     said = traitlets.Unicode().tag(sync=True)  # the newest thing worth announcing
@@ -112,6 +113,7 @@ class FailurePanel(anywidget.AnyWidget):
         rows = [pod_row(view.pods[name]) for name in sorted(view.pods)]
         news = announcement(self.pods, rows)
         with self.hold_sync():
+            self.beat += 1
             self.pods, self.events = rows, event_rows(list(view.events.values()), set(view.pods))
             self.answers, self.trouble = list(view.answers), view.trouble
             self.nodes = [node_row(view.nodes[name], self.lab.nodes.off) for name in sorted(view.nodes)]

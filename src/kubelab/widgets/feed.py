@@ -23,6 +23,7 @@ from kubelab.course.errors import LabError
 from kubelab.course.watching import Object, snapshots
 
 PER_SECOND = 5  # updates of the picture at most
+BEAT = 2.0  # seconds after which the picture is published even if nothing changed: a sign of life
 RETRY = 1.0  # seconds until an API that was away is asked again
 ASK_EVERY, ASK_TIMEOUT = 0.5, 1.0  # seconds between requests to the chosen pod, and how long each may take
 REMEMBERED = 60  # requests in the strip
@@ -43,7 +44,7 @@ class View:
 
 
 class Feed:
-    """Keeps a View up to date and calls `publish(view)` after changes.
+    """Keeps a View up to date and calls `publish(view)` after changes, and every BEAT seconds.
 
     `close()` stops it; so does the kernel's end, and the end of the namespace, which is published as the last view.
     """
@@ -135,7 +136,7 @@ class Feed:
 
     def _tell(self) -> None:
         while not self._stop.is_set():
-            self._changed.wait()
+            self._changed.wait(BEAT)
             self._changed.clear()
             if self._stop.is_set():
                 return
