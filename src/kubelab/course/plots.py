@@ -103,7 +103,8 @@ def _styled(figure: go.Figure, title: str) -> Plot:
     figure.update_layout(
         title=title,
         height=320,
-        margin={"l": 80, "r": 20, "t": 70, "b": 50},
+        width=570,  # fits a window of 700 pixels: a figure in a widget does not shrink by itself
+        margin={"l": 70, "r": 15, "t": 70, "b": 50},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": INK},
