@@ -56,6 +56,12 @@ function render({ model, el }) {
     drawState();
   }
 
+  // JupyterLab would take the arrow keys to move among cells, and letters as its shortcuts; what they do here stays.
+  function keepKeys(event) {
+    const passed = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || ["Tab", "Escape"].includes(event.key);
+    if (!passed && el.contains(event.target)) event.stopPropagation();
+  }
+
   function hear() {
     heard = performance.now();
     listen();
@@ -180,7 +186,6 @@ function render({ model, el }) {
   }
 
   el.classList.add("kl-panel");
-  el.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes the arrow keys, and its other keys, to move among cells
   el.replaceChildren(
     h("div", { class: "kl-head" }, h("strong", {}, `Failure panel · ${model.get("namespace")}`), state),
     h("div", { class: "kl-scroll kl-many" }, h("table", { class: "kl-pods" },
@@ -205,9 +210,11 @@ function render({ model, el }) {
     model.on(`change:${trait}`, draw);
     draw();
   }
+  window.addEventListener("keydown", keepKeys, true);
   model.on("change:beat", hear);
   const listening = setInterval(listen, 1000);
   return () => {
+    window.removeEventListener("keydown", keepKeys, true);
     model.off("change:beat", hear);
     clearInterval(listening);
     for (const [trait, draw] of Object.entries(drawing)) model.off(`change:${trait}`, draw);

@@ -15,7 +15,7 @@ from kubelab.course.api import proxy_path, request
 from kubelab.course.errors import LabError
 from kubelab.course.watching import READ_TIMEOUT
 from kubelab.widgets import feed as feed_module
-from kubelab.widgets.failure_panel import FailurePanel, announcement, event_rows, pod_row
+from kubelab.widgets.failure_panel import FailurePanel, announcement, button, event_rows, node_row, pod_row
 from kubelab.widgets.feed import Feed, View
 
 from .cluster_double import ClusterDouble, pod
@@ -84,6 +84,29 @@ def test_it_says_that_the_api_is_away_and_comes_back(panel: FailurePanel, cluste
     cluster.start()
     cluster.put(pod("second"))
     eventually(lambda: not panel.trouble and len(panel.pods) == 2, "it is live again")
+
+
+def test_stopping_leaves_the_last_picture_and_a_newer_panel_stops_an_older(panel: FailurePanel, cluster: ClusterDouble):
+    newer = FailurePanel(lab_on(cluster))
+    assert panel.ended == "a newer panel took its place" and [row["name"] for row in panel.pods] == ["web"]
+    newer.stop()
+    assert newer.ended and "stopped, panel.stop() was called" in newer.text()
+    newer.close()
+
+
+def test_a_node_is_lost_and_comes_back_only_where_the_machines_are_the_courses(panel: FailurePanel):
+    node = {"metadata": {"name": "node-1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    assert node_row(node, set())["ready"]
+    assert node_row(node, {"node-1"}) | {"shape": ""} == {
+        "name": "node-1",
+        "ready": False,
+        "shape": "",
+        "status": "Ready, switched off",
+    }
+    assert button("node-lost", "lab", "", embedded=True)["able"]
+    assert not button("node-lost", "lab", "", embedded=False)["able"]
+    with pytest.raises(LabError, match="no node is away"):
+        panel.press("node-back")
 
 
 def test_closing_ends_the_threads(cluster: ClusterDouble):
