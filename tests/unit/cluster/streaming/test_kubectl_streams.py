@@ -50,7 +50,7 @@ async def test_exec_of_a_missing_program_names_it(cluster: Cluster, program: str
 @each_kubectl
 async def test_exec_ends_with_its_client(cluster: Cluster, program: str) -> None:
     client = await asyncio.create_subprocess_exec(
-        program, f"--kubeconfig={cluster.kubeconfig}", "exec", "web", "--", "sh", "-c", "echo up; sleep 1000",
+        program, f"--kubeconfig={cluster.kubeconfig}", "exec", "web", "--", "sh", "-c", "echo up; exec sleep 1000",
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert client.stdout is not None
