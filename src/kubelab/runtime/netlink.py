@@ -18,6 +18,12 @@ from pyroute2.netlink.exceptions import NetlinkError
 _LOOPBACK_INDEX = 1  # in every network namespace: LOOPBACK_IFINDEX of include/net/flow.h
 
 
+def mac_of(ip: str) -> str:
+    """The MAC that Docker gives to an IPv4 address (libnetwork's GenerateMACFromIP): who gets a known address back,
+    such as a machine that was lost, is found at once, and not when its neighbours' ARP entries have expired."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x42, *ipaddress.IPv4Address(ip).packed))
+
+
 class Rtnetlink:
     """A netlink socket. It belongs to the network namespace in which it was made, wherever its process goes.
 
@@ -42,14 +48,16 @@ class Rtnetlink:
             self._indices[link] = found["index"]
         return self._indices[link]
 
-    async def add_bridge(self, name: str) -> None:
-        """A bridge, up."""
-        await _answer(f"add bridge {name}", self._iproute.link("add", ifname=name, kind="bridge", state="up"))
+    async def add_bridge(self, name: str, ip: str = "") -> None:
+        """A bridge, up. Without an IP, its MAC is the lowest of its ports' and changes as they come and go."""
+        fixed = {"address": mac_of(ip)} if ip else {}
+        await _answer(f"add bridge {name}", self._iproute.link("add", ifname=name, kind="bridge", state="up", **fixed))
 
-    async def add_veth(self, name: str, bridge: str, peer: str, peer_namespace: int) -> None:
-        """A cable from a port of `bridge` here (up) to the link `peer` (still
-        down) in the network namespace of that descriptor."""
-        ends = {"ifname": name, "state": "up", "peer": {"ifname": peer, "net_ns_fd": peer_namespace}}
+    async def add_veth(self, name: str, bridge: str, peer: str, peer_namespace: int, ip: str) -> None:
+        """A cable from a port of `bridge` here (up) to the link `peer` (still down) in the network namespace of that
+        descriptor; `ip` is the address that `peer` will have."""
+        other = {"ifname": peer, "net_ns_fd": peer_namespace, "address": mac_of(ip)}
+        ends = {"ifname": name, "state": "up", "peer": other}
         request = self._iproute.link("add", kind="veth", master=await self._index(bridge), **ends)
         await _answer(f"add veth {name} to {bridge}", request)
 

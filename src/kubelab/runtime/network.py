@@ -85,14 +85,14 @@ class Machine:
 
     async def connect(self) -> None:
         async with Rtnetlink() as lan:
-            await lan.add_veth(self._port, LAN_BRIDGE, "eth0", self.namespace)
+            await lan.add_veth(self._port, LAN_BRIDGE, "eth0", self.namespace, self.lan_address)
         gateway = str(ipaddress.ip_interface(self.config.address).network[1])
         async with self.netlink() as link:
             await link.set_up("lo")
             await link.set_up("eth0")
             await link.add_address("eth0", self.config.address)
             await link.add_route("0.0.0.0/0", gateway)
-            await link.add_bridge(POD_BRIDGE)
+            await link.add_bridge(POD_BRIDGE, self.pool.gateway)
             await link.add_address(POD_BRIDGE, f"{self.pool.gateway}/{self.pool.network.prefixlen}")
 
     def netlink(self) -> Rtnetlink:
@@ -161,7 +161,7 @@ class LAN:
 async def connect_pod(bridge: Rtnetlink, port: str, address: str, gateway: str, prefix: int) -> None:
     """Give the network namespace we are in `lo` and `eth0`; `bridge` is a netlink socket of the machine."""
     here = os.open("/proc/self/ns/net", os.O_RDONLY)
-    await bridge.add_veth(port, POD_BRIDGE, "eth0", here)
+    await bridge.add_veth(port, POD_BRIDGE, "eth0", here, address)
     os.close(here)
     async with Rtnetlink() as link:
         await link.set_up("lo")
