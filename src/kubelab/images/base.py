@@ -70,8 +70,8 @@ def _key() -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def plan() -> tree.Tree:
-    """Which files the image holds."""
+def plan(*, python: bool = True) -> tree.Tree:
+    """Which files the image holds; without `python` just the shell, the small tools and what they load."""
     files = tree.Tree()
     for path, content in FILES.items():
         files.file(path, content.encode())
@@ -79,7 +79,7 @@ def plan() -> tree.Tree:
         files.folder(path)
     for path in ("/tmp", "/var/tmp"):
         files.folder(path, mode=0o1777)
-    binaries = smalltools.add_to(files) + interpreter.add_to(files)
+    binaries = smalltools.add_to(files) + (interpreter.add_to(files) if python else [])
     _add_libraries(files, binaries)
     for folder in map(Path, HOST_FOLDERS):
         for file in sorted(folder.rglob("*")) if folder.is_dir() else []:

@@ -20,6 +20,7 @@ import docker
 import pytest
 
 from engines.engine.levels import LEVELS, REAL
+from engines.engine.real_engine import RealEngine, base_tar, import_base, running_dockerd, tidy
 from kubelab.home import Home
 from kubelab.images.base import ensure_base_image
 from kubelab.images.store import ImageStore
@@ -48,13 +49,20 @@ def running(request: pytest.FixtureRequest) -> Iterator[Running]:
         _load_base_image(REAL)
         yield Running(REAL, Level.NAMESPACES, None)
         return
+    with running_embedded(request.param) as engine:
+        yield engine
+
+
+@contextlib.contextmanager
+def running_embedded(level: Level) -> Iterator[Running]:
+    """An engine of ours and its runtime; the test is skipped where the level does not work."""
     with tempfile.TemporaryDirectory(prefix="kl-", dir="/tmp") as folder:
         home = Home(Path(folder)).ensure()
-        if request.param == Level.NAMESPACES and not (attempt := try_namespaces(home.path / "try")).works:
+        if level == Level.NAMESPACES and not (attempt := try_namespaces(home.path / "try")).works:
             pytest.skip(explain(attempt))
-        home.component_config("engine").write_text(json.dumps(SETTINGS[request.param]))
-        with component(home, "kubelab.runtime", request.param), component(home, "kubelab.engine", request.param):
-            yield Running(f"unix://{home.docker_socket}", request.param, home)
+        home.component_config("engine").write_text(json.dumps(SETTINGS[level]))
+        with component(home, "kubelab.runtime", level), component(home, "kubelab.engine", level):
+            yield Running(f"unix://{home.docker_socket}", level, home)
 
 
 @contextlib.contextmanager
@@ -95,3 +103,52 @@ def client(running: Running) -> Iterator[docker.DockerClient]:
                 if tag != "kubelab/python:latest":
                     sdk.images.remove(tag, force=True)
         sdk.images.prune()
+
+
+# -- the same test on both engines
+
+
+@pytest.fixture(scope="session")
+def real_engine() -> Iterator[RealEngine]:
+    """A dockerd for the whole session, with the base image in it."""
+    if not shutil.which("dockerd"):
+        pytest.skip("dockerd is not on PATH")
+    if os.geteuid():
+        pytest.skip("dockerd needs root")
+    with running_dockerd() as engine:
+        with contextlib.closing(docker.DockerClient(base_url=engine.host)) as client:
+            import_base(client, base_tar())
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def embedded_engine() -> Iterator[Running]:
+    """An embedded engine at the level namespaces for the whole session, with the same base image in it."""
+    with running_embedded(Level.NAMESPACES) as engine:
+        with contextlib.closing(docker.DockerClient(base_url=engine.host)) as client:
+            import_base(client, base_tar())
+        yield engine
+
+
+@pytest.fixture(
+    params=["embedded", pytest.param("host", marks=pytest.mark.requires("dockerd"))],
+)
+def engine_client(request: pytest.FixtureRequest) -> Iterator[docker.DockerClient]:
+    """The docker SDK on one engine after the other; afterwards only the base images are left."""
+    engine = request.getfixturevalue("embedded_engine" if request.param == "embedded" else "real_engine")
+    with contextlib.closing(docker.DockerClient(base_url=engine.host, timeout=DEADLINE * 3)) as client:
+        yield client
+        tidy(client)
+
+
+@pytest.fixture
+def both_engines(embedded_engine: Running, real_engine: RealEngine) -> Iterator[dict[str, docker.DockerClient]]:
+    """The docker SDK on both, as "embedded" and "host". Tests that use it are marked `requires("dockerd")`."""
+    with contextlib.ExitStack() as stack:
+        clients = {
+            name: stack.enter_context(contextlib.closing(docker.DockerClient(base_url=host, timeout=DEADLINE * 3)))
+            for name, host in {"embedded": embedded_engine.host, "host": real_engine.host}.items()
+        }
+        yield clients
+        for client in clients.values():
+            tidy(client)
