@@ -43,6 +43,15 @@ class MachineConfig:
 
 
 @dataclass(frozen=True)
+class DNSConfig:
+    """What goes into a sandbox's /etc/resolv.conf."""
+
+    servers: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PodSandboxConfig:
     name: str
     namespace: str
@@ -54,6 +63,7 @@ class PodSandboxConfig:
     annotations: dict[str, str] = field(default_factory=dict)
     share_process_namespace: bool = False
     host_aliases: dict[str, str] = field(default_factory=dict)  # host name -> IP, into /etc/hosts
+    dns: DNSConfig = field(default_factory=DNSConfig)
 
 
 @dataclass(frozen=True)

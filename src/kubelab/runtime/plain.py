@@ -53,6 +53,7 @@ class Plain:
             "users": "all programs run as the user who started the lab; USER and runAsUser do nothing",
             "network": "a pod's address and `localhost` are kept apart, and ports below 1024 to be had, for Python "
             "programs; others share the host's network as it is",
+            "dns": "Python programs find services and pods by name; others have the host's resolver",
             "signals": "a container's first process is not PID 1: SIGTERM ends it even without a handler",
             "memory": "a limit is enforced by sampling resident memory about ten times a second, not by a cgroup",
             "cpu": "CPU limits are not enforced",
@@ -188,9 +189,16 @@ def _environment(program: Process, folder: Path, sandbox: Sandbox) -> dict[str, 
         "PATH": ":".join([*inside, env["PATH"]]),
         "PYTHONPATH": ":".join(python_path),
         "KUBELAB_POD_IP": sandbox.ip,
-        "KUBELAB_HOSTS": str(sandbox.etc_files()["/etc/hosts"]),
+        "KUBELAB_HOSTS": str(_hosts(folder, sandbox)),
+        "KUBELAB_RESOLV_CONF": str(sandbox.etc_files()["/etc/resolv.conf"]),
         MARK: folder.name,
     }
+
+
+def _hosts(folder: Path, sandbox: Sandbox) -> Path:
+    """The file that the container's config mounts, else the sandbox's."""
+    mounted = folder / "merged/etc/hosts"
+    return mounted if mounted.is_symlink() else sandbox.etc_files()["/etc/hosts"]
 
 
 def _has(root: Path, path: str) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kubelab.runtime.api import PodSandboxConfig, PodSandboxStatus, SandboxState
+from kubelab.runtime.api import DNSConfig, PodSandboxConfig, PodSandboxStatus, SandboxState
 from kubelab.runtime.logs import timestamp
 
 ETC_FILES = ("hosts", "hostname", "resolv.conf")  # of /etc
@@ -39,10 +39,10 @@ class Sandbox:
         return {f"/etc/{name}": self.folder / name for name in ETC_FILES}
 
     def write_etc(self) -> None:
-        """There is no name server in the lab's network unless the client mounts its own /etc/resolv.conf."""
+        """A client may mount files of its own in place of these."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "hostname").write_text(self.hostname + "\n")
-        (self.folder / "resolv.conf").write_text("# no name server\n")
+        (self.folder / "resolv.conf").write_text(_resolv_conf(self.config.dns))
         hosts = {"127.0.0.1": ["localhost"], "::1": ["localhost", "ip6-localhost", "ip6-loopback"]}
         hosts.setdefault(self.ip, []).append(self.hostname)
         for name, address in self.config.host_aliases.items():
@@ -55,3 +55,11 @@ class Sandbox:
             file.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             self.folder.rmdir()
+
+
+def _resolv_conf(dns: DNSConfig) -> str:
+    """As containerd writes it."""
+    lines = [f"search {' '.join(dns.searches)}"] if dns.searches else []
+    lines += [f"nameserver {server}" for server in dns.servers]
+    lines += [f"options {' '.join(dns.options)}"] if dns.options else []
+    return "".join(f"{line}\n" for line in lines) or "# no name server\n"

@@ -119,7 +119,8 @@ def machine_config(fields: Message) -> api.MachineConfig:
 
 
 def sandbox_config(fields: Message) -> api.PodSandboxConfig:
-    return api.PodSandboxConfig(**fields)
+    lines = {name: tuple(values) for name, values in fields.get("dns", {}).items()}
+    return api.PodSandboxConfig(**fields | {"dns": api.DNSConfig(**lines)})
 
 
 def container_config(fields: Message) -> api.ContainerConfig:

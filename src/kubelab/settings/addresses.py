@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+CLUSTER_DOMAIN = "cluster.local"
 SERVICE_NODE_PORT_RANGE = "30000-32767"  # kube-apiserver's default
 
 
@@ -47,6 +48,11 @@ class Addresses:
         """The service `kubernetes` has the first address of the service network, as upstream's."""
         network = self.services.partition("/")[0]
         return network.rpartition(".")[0] + ".1"
+
+    @property
+    def cluster_dns(self) -> str:
+        """The service `kube-dns` has the tenth address of the service network, as kubeadm gives it."""
+        return self.kubernetes_service + "0"
 
     def machine(self, host: int) -> str:
         """A machine's address in the LAN: the engine is host 2, node N is host 10+N."""

@@ -13,7 +13,7 @@ from typing import Any
 from kubelab.home import Home
 
 from . import credentials, pki
-from .addresses import ENGINE_HOST, SERVICE_NODE_PORT_RANGE, Addresses, node_host
+from .addresses import CLUSTER_DOMAIN, ENGINE_HOST, SERVICE_NODE_PORT_RANGE, Addresses, node_host
 from .ports import kept_ports
 from .profiles import PROFILES, Profile
 
@@ -116,5 +116,7 @@ def _kubelet(settings: Settings, profile: Profile, number: int) -> dict[str, Any
         "nodeStatusUpdateFrequency": profile.node_status_update_frequency,
         "nodeLeaseDurationSeconds": profile.node_lease_duration_seconds,
         "maxPods": 110,
+        "clusterDNS": [addresses.cluster_dns],
+        "clusterDomain": CLUSTER_DOMAIN,
         "crashLoopBackOff": {"maxContainerRestartPeriod": profile.crash_loop_back_off_max_container_restart_period},
     }

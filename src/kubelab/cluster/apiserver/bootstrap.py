@@ -1,17 +1,21 @@
-"""What is there from the start: the system's namespaces and the `kubernetes` service.
+"""What is there from the start: the system's namespaces, the services `kubernetes` and `kube-dns`.
 
-Upstream: pkg/controlplane/controller/{systemnamespaces,kubernetesservice}.
+Upstream: pkg/controlplane/controller/{systemnamespaces,kubernetesservice}; kubeadm's CoreDNS add-on
+(cmd/kubeadm/app/phases/addons/dns/manifests.go).
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+from kubelab.cluster.apiserver.errors import StatusError
 from kubelab.cluster.apiserver.registry import Registry
 from kubelab.cluster.resources import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICES, Resource
 
 NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
-SERVICE = "kubernetes"
+SERVICE, DNS_SERVICE = "kubernetes", "kube-dns"
+log = logging.getLogger(__name__)
 
 
 def create(registry: Registry, address: str, port: int) -> None:
@@ -33,6 +37,22 @@ def create(registry: Registry, address: str, port: int) -> None:
         "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }
     _ensure(registry, ENDPOINTSLICES, endpoint_slice, "default", update=True)
+    _create_dns_service(registry)
+
+
+def _create_dns_service(registry: Registry) -> None:
+    """The address at which each node's own name server answers. So it needs neither selector nor endpoints."""
+    labels = {"k8s-app": DNS_SERVICE, "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "KubeDNS"}
+    ports = [
+        {"name": name, "port": 53, "protocol": protocol, "targetPort": 53}
+        for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
+    ]
+    address = str(registry.addresses.network[10])
+    spec = {"type": "ClusterIP", "clusterIP": address, "ports": ports, "sessionAffinity": "None"}
+    try:
+        _ensure(registry, SERVICES, {"metadata": {"name": DNS_SERVICE, "labels": labels}, "spec": spec}, "kube-system")
+    except StatusError as error:  # a service of the student's has the address: it goes on
+        log.warning("service %s not made: %s", DNS_SERVICE, error)
 
 
 def _ensure(

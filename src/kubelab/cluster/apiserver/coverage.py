@@ -31,8 +31,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
     "pod": {
         "affinity.podAffinity": "the scheduler honours node affinity only",
         "affinity.podAntiAffinity": "the scheduler honours node affinity only",
-        "dnsConfig": "there is no cluster DNS",
-        "dnsPolicy": "there is no cluster DNS",
         "ephemeralContainers": "ephemeral containers are not started",
         "hostIPC": "nodes refuse it: pods have an IPC namespace of their own",
         "hostNetwork": "nodes refuse it: pods have a network of their own",
@@ -44,8 +42,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "resourceClaims": "there is no dynamic resource allocation",
         "resources": "resources of the pod as a whole are not enforced",
         "runtimeClassName": "there is one runtime",
-        "setHostnameAsFQDN": "the host name is the pod's short name",
-        "subdomain": "there is no cluster DNS",
         "topologySpreadConstraints": "the scheduler spreads pods by its own defaults",
         **{f"securityContext.{field}": SECURITY for field in POD_SECURITY},
         **{f"containers[].securityContext.{field}": SECURITY for field in CONTAINER_SECURITY},
@@ -72,7 +68,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
     },
     "service": {
         "externalIPs": "the service proxy serves cluster IPs and node ports only",
-        "externalName": "there is no cluster DNS",
         "healthCheckNodePort": "there are no load balancers",
         "loadBalancerClass": "there are no load balancers",
         "loadBalancerIP": "there are no load balancers",

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from kubelab.clock import RealClock
 from kubelab.cluster.client import APIClient
+from kubelab.cluster.dns.resolver import Resolver, nameservers
+from kubelab.cluster.dns.server import NameServer
+from kubelab.cluster.dns.zone import Zone
 from kubelab.cluster.informer import Informer
 from kubelab.cluster.kubelet.config import KubeletConfiguration
 from kubelab.cluster.kubelet.kubelet import Kubelet
 from kubelab.cluster.kubelet.server import KubeletServer
 from kubelab.cluster.proxy.service_proxy import ServiceProxy
-from kubelab.cluster.resources import ENDPOINTSLICES, SERVICES
+from kubelab.cluster.resources import ENDPOINTSLICES, NAMESPACES, SERVICES
 from kubelab.component import Component, main
 from kubelab.home import Home
 from kubelab.images.store import ImageStore
@@ -47,15 +51,22 @@ async def start(stack: AsyncExitStack, home: Home, name: str) -> Kubelet:
     services, slices = Informer(client, SERVICES), Informer(client, ENDPOINTSLICES)
     kubelet = Kubelet(config, client, runtime, ImageStore(home.images), services, home.node(name), clock)
     proxy = ServiceProxy(config, runtime, services, slices, kubelet.recorder, clock)
-    kubelet.on_new_machine = proxy.restart
+    namespaces = Informer(client, NAMESPACES)
+    zone = Zone(config.clusterDomain, config.cluster_dns, services, slices, namespaces)
+    resolver = Resolver(zone, nameservers(Path(config.resolvConf)))
+    names = NameServer(name, config.cluster_dns, runtime, resolver, clock)
+    kubelet.on_new_machine += [proxy.restart, names.restart]
     server = KubeletServer(kubelet)
-    for part in (server, services, slices, kubelet, proxy):
+    for part in (server, services, slices, namespaces, kubelet, proxy, names):
         stack.push_async_callback(part.stop)
     endpoint = await server.start()
     await services.start()
     await slices.start()
+    await namespaces.start()
     await kubelet.start(endpoint)
     await proxy.start()
+    await namespaces.synced()
+    await names.start()
     return kubelet
 
 

@@ -42,11 +42,19 @@ class KubeletConfiguration:
     nodeLeaseDurationSeconds: int = 40
     maxPods: int = 110
     syncFrequency: float = 60.0
+    clusterDNS: tuple[str, ...] = ()
+    clusterDomain: str = "cluster.local"
+    resolvConf: str = "/etc/resolv.conf"
     maxContainerRestartPeriod: float = 300.0  # in the file under `crashLoopBackOff`
 
     @property
     def node_ip(self) -> str:
         return self.address.partition("/")[0]
+
+    @property
+    def cluster_dns(self) -> str:
+        """The address at which this node's name server listens; "" where there is to be none."""
+        return self.clusterDNS[0] if self.clusterDNS else ""
 
     @classmethod
     def load(cls, path: Path) -> KubeletConfiguration:

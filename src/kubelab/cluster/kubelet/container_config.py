@@ -49,7 +49,7 @@ def container_config(
 ) -> ContainerConfig:
     """`env` holds the pod's part, the image's goes below it."""
     defaults = image.run_config
-    whole = {**_image_env(defaults), "HOSTNAME": hostname(pod), **env}
+    whole = {**_image_env(defaults), **env}
     log.parent.mkdir(parents=True, exist_ok=True)
     return ContainerConfig(
         name=container["name"],
@@ -69,10 +69,6 @@ def container_config(
         memory_limit=_memory_limit(container),
         readonly_rootfs=bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem")),
     )
-
-
-def hostname(pod: Pod) -> str:
-    return (pod["spec"].get("hostname") or podutil.name(pod))[:63].rstrip("-.")
 
 
 def _image_env(defaults: dict[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 from kubelab.cluster.kubelet import podutil
 from kubelab.cluster.kubelet.container_config import DEFAULT_TERMINATION_PATH, container_config, log_path, next_attempt
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
+from kubelab.cluster.kubelet.dns import hosts_file, pod_names
 from kubelab.cluster.kubelet.environment import Environment
 from kubelab.cluster.kubelet.fieldref import Runtime
 from kubelab.cluster.kubelet.images import ImageManager, Tell
@@ -27,6 +28,7 @@ from kubelab.images.store import Image
 from kubelab.runtime.api import ContainerConfig, ContainerStatus, Mount, PodSandboxStatus, RuntimeServiceError
 
 Services = Callable[[], Iterable[dict[str, Any]]]
+HOSTS_PATH = "/etc/hosts"
 
 
 class ContainerStarter:
@@ -43,6 +45,7 @@ class ContainerStarter:
         killer: ContainerKiller,
     ) -> None:
         self._runtime, self._recorder, self._log_folder = node.runtime, node.recorder, node.pods_folder
+        self._cluster_domain = node.config.clusterDomain
         self._images, self._volumes, self._objects, self._services = images, volumes, objects, services
         self._hooks, self._killer = hooks, killer
         self._post_starts: dict[str, set[asyncio.Future[None]]] = {}  # pod UID -> hooks that run
@@ -106,8 +109,18 @@ class ContainerStarter:
         message_log = self._volumes.termination_log(pod, container, attempt)
         path = container.get("terminationMessagePath") or DEFAULT_TERMINATION_PATH
         mounts.append(Mount(path, str(message_log)))
+        self._add_hosts_file(pod, mounts, facts.pod_ip)
         log = log_path(self._log_folder, pod, container["name"], attempt)
         return container_config(pod, container, image, env, mounts, attempt, log, message_log)
+
+    def _add_hosts_file(self, pod: Pod, mounts: list[Mount], ip: str) -> None:
+        """The pod's /etc/hosts, unless the container has a volume there."""
+        if all(mount.container_path != HOSTS_PATH for mount in mounts):
+            file = self._log_folder / podutil.uid(pod) / "etc-hosts"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(hosts_file(pod, pod_names(pod, self._cluster_domain), ip))
+            file.chmod(0o644)
+            mounts.append(Mount(HOSTS_PATH, str(file)))
 
     async def _post_start(self, pod: Pod, container: Container, container_id: str, ip: str, tell: Tell) -> None:
         hook = (container.get("lifecycle") or {}).get("postStart")

@@ -72,7 +72,7 @@ class Kubelet:
         self._probes = ProbeManager(Prober(node), self._statuses, clock, self._wake)
         self._workers = PodWorkers(self._lifecycle(APIObjects(client, clock), images), clock, config.syncFrequency)
         self._tasks: list[asyncio.Task[None]] = []
-        self.on_new_machine: Callable[[], None] = lambda: None  # what was open in the old machine is gone
+        self.on_new_machine: list[Callable[[], None]] = []  # what was open in the old machine is gone
         self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # a part of the agent failed
 
     def _lifecycle(self, objects: ObjectSource, images: ImageStore) -> PodLifecycle:
@@ -155,7 +155,8 @@ class Kubelet:
                 await self.runtime.ensure_machine(self._node.machine)
                 await self._runtime_pods.relist()
                 self.node_status.runtime_error = ""
-                self.on_new_machine()
+                for tell in self.on_new_machine:
+                    tell()
             except RuntimeServiceError as again:
                 log.info("%s", again)
         self.node_status.report_soon()

@@ -9,9 +9,9 @@ from __future__ import annotations
 from kubelab.cluster.kubelet import podutil
 from kubelab.cluster.kubelet.actions import PodActions
 from kubelab.cluster.kubelet.backoff import Backoff
-from kubelab.cluster.kubelet.container_config import hostname
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
 from kubelab.cluster.kubelet.container_starter import ContainerStarter
+from kubelab.cluster.kubelet.dns import HostnameError, pod_dns, pod_names
 from kubelab.cluster.kubelet.fieldref import Runtime
 from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.podutil import Container, Pod
@@ -80,20 +80,26 @@ class PodSyncer:
         await self.kill_pod(pod, observed, podutil.grace_period(pod))
 
     async def _run_sandbox(self, pod: Pod, attempt: int) -> PodSandboxStatus:
-        aliases = {name: a["ip"] for a in pod["spec"].get("hostAliases") or [] for name in a.get("hostnames") or []}
-        config = PodSandboxConfig(
+        config = self._node.config
+        try:
+            names = pod_names(pod, config.clusterDomain)
+        except HostnameError as error:
+            self._recorder.event(pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
+            raise SyncError(str(error)) from error
+        dns = pod_dns(pod, config, lambda reason, text: self._recorder.event(pod, "Warning", reason, text))
+        sandbox_config = PodSandboxConfig(
             name=podutil.name(pod),
             namespace=podutil.namespace(pod),
             uid=podutil.uid(pod),
             machine=self._node.name,
-            hostname=hostname(pod),
+            hostname=names.hostname,
             attempt=attempt,
             labels=pod_labels(pod),
             share_process_namespace=bool(pod["spec"].get("shareProcessNamespace")),
-            host_aliases=aliases,
+            dns=dns,
         )
         try:
-            sandbox_id = await self._runtime.run_pod_sandbox(config)
+            sandbox_id = await self._runtime.run_pod_sandbox(sandbox_config)
         except RuntimeServiceError as error:
             message = f"Failed to create pod sandbox: {error}"
             self._recorder.event(pod, "Warning", "FailedCreatePodSandBox", message)

@@ -34,9 +34,57 @@ def _local(address):
     return host, port + _SHIFT if 0 < port < 1024 and host.startswith("127.") else port
 
 
+def _resolv_conf():
+    """Name servers and search list of the pod's resolv.conf, and its ndots."""
+    servers, searches, ndots = [], [], 1
+    with open(os.environ["KUBELAB_RESOLV_CONF"]) as lines:  # noqa: PTH123
+        for line in lines:
+            word, *values = line.split() or [""]
+            if word == "nameserver":
+                servers += values[:1]
+            elif word == "search":
+                searches = values
+            elif word == "options":
+                ndots = max([ndots, *(int(v[6:]) for v in values if v.startswith("ndots:"))])
+    return servers, searches, ndots
+
+
+def _candidates(host, searches, ndots):
+    """The absolute names that resolv.conf(5) tries, in its order."""
+    if host.endswith("."):
+        return [host.rstrip(".")]
+    longer = [f"{host}.{domain}" for domain in searches]
+    return [host, *longer] if host.count(".") >= ndots else [*longer, host]
+
+
+def _ask(exchange, name):
+    """The first IPv4 address of a name; "" where it has none. `exchange(query)` asks a name server."""
+    labels = b"".join(bytes([len(label)]) + label for label in name.encode("idna").split(b"."))
+    answer = exchange(os.urandom(2) + b"\1\0\0\1\0\0\0\0\0\0" + labels + b"\0\0\1\0\1")
+    place = 12 + len(labels) + 5
+    for _ in range(int.from_bytes(answer[6:8], "big")):
+        while answer[place] and answer[place] < 192:  # a name: labels, or a pointer of two bytes
+            place += 1 + answer[place]
+        place += 2 if answer[place] else 1
+        kind, length = answer[place : place + 2], int.from_bytes(answer[place + 8 : place + 10], "big")
+        if kind == b"\0\1":
+            return ".".join(map(str, answer[place + 10 : place + 14]))
+        place += 10 + length
+    return ""
+
+
+def _is_address(host):
+    try:
+        socket.inet_aton(host)
+    except OSError:
+        return ":" in host
+    return True
+
+
 def _take_over():
     plain_bind, plain_connect, plain_connect_ex = socket.socket.bind, socket.socket.connect, socket.socket.connect_ex
     plain_getaddrinfo, names = socket.getaddrinfo, _names()
+    servers, searches, ndots = _resolv_conf()
     hostname = os.environ.get("HOSTNAME") or socket.gethostname()
 
     def bind(self, address):
@@ -59,8 +107,32 @@ def _take_over():
     def connect_ex(self, address):
         return plain_connect_ex(self, target(self, address))
 
+    def exchange(query):
+        """One question to the cluster's name server, which passes on what is outside the cluster."""
+        for server in servers:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+                asking.settimeout(5)
+                try:
+                    asking.connect((server, 53))
+                    asking.send(query)
+                    answer = asking.recv(65535)
+                except OSError:
+                    continue
+                if answer[:2] == query[:2]:
+                    return answer
+        return bytes(12)
+
+    def look_up(host):
+        """In the pod's hosts file, then by DNS where the cluster's is the pod's; else the name itself."""
+        if host in names:
+            return names[host]
+        if not servers or not servers[0].startswith("127.") or _is_address(host) or host in _ANY:
+            return host
+        found = (_ask(exchange, name) for name in _candidates(host, searches, ndots))
+        return next(filter(None, found), host)
+
     def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
-        host = names.get(host, host) if isinstance(host, str) else host
+        host = look_up(host) if isinstance(host, str) else host
         family = socket.AF_INET if family == socket.AF_UNSPEC else family
         return plain_getaddrinfo(host, port, family, type, proto, flags)
 

@@ -47,7 +47,7 @@ def test_no_command_at_all(tmp_path: Path) -> None:
 
 
 def test_the_images_environment_lies_below_the_pods(tmp_path: Path) -> None:
-    assert dict(make(tmp_path).env) == {"PATH": "/bin", "HOSTNAME": "p", "MODE": "pod", "WHO": "me"}
+    assert dict(make(tmp_path).env) == {"PATH": "/bin", "MODE": "pod", "WHO": "me"}
 
 
 def test_working_dir_and_limits(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The cluster's DNS: a resolver on each node. Upstream: CoreDNS with its `kubernetes` and `forward` plug-ins."""
