@@ -88,3 +88,26 @@ def test_the_containers_of_a_pod_share_its_network_where_there_are_namespaces(la
     shared = {row[0]: row[3] for row in anatomy.shared_table(lab, "pair").rows}
     isolated = {"net": "shared", "ipc": "shared", "uts": "shared", "pid": "own", "mnt": "own"}
     assert shared in (isolated, dict.fromkeys(isolated, "shared"))  # level process: everything is the machine's
+
+
+def test_the_recorder_has_every_step_of_a_restart(lab: Lab):
+    lab.apply("with_probe.yaml")
+    lab.wait_for("pod/with-probe")
+    recorder = lab.recorder
+    assert recorder.unseen == {}
+    assert {record.kind for record in recorder.recording.after()} >= {"Pod", "Event", "Node", "Namespace"}
+    pressed = recorder.mark("crash")
+    lab.press("crash", "with-probe")
+    lab.wait_for("pod/with-probe", "restarted")
+    assert recorder.recording.wait_for(
+        lambda records: any(r.kind == "Pod" and r.changed.get("restarts") == [0, 1] for r in records), 10, pressed
+    )
+    last = recorder.recording.of("Pod/with-probe")[-1].state["containers"]["faulty"]["last"]
+    assert last == {"reason": "Error", "exitCode": 1}
+
+
+def test_the_recording_ends_with_the_namespace(lab: Lab):
+    other = lab.beside("recorded")
+    recorder = other.recorder
+    other.remove()
+    eventually(lambda: recorder.ended == "the namespace was deleted", "the recorder stops")

@@ -23,6 +23,7 @@ from . import pods as podstatus
 from .engines import Engines
 from .errors import LabError, NotInTime
 from .nodes import Nodes
+from .recorder import Recorder
 
 LISTS = {
     "pod": ("core", "list_namespaced_pod"),
@@ -53,6 +54,11 @@ class Lab:
     def docker(self) -> docker.DockerClient:
         """The Docker Engine. LabError where none answers."""
         return images.connect(self.engines.docker_host)
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """Records every watch event of the namespace from its first use on: `lab.recorder.recording`."""
+        return Recorder(self.engines.api_client(), self.namespace).start()
 
     def beside(self, suffix: str) -> Lab:
         """A second lab of the chapter, in the namespace "kubelab-CHAPTER-SUFFIX", made and empty."""

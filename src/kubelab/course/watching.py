@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import urllib3
@@ -52,6 +53,74 @@ def snapshots(
         except ApiException as error:
             if error.status != 410:
                 raise
+
+
+@dataclass(frozen=True)
+class Change:
+    """what: PRESENT (found by the first list), ADDED, MODIFIED, DELETED."""
+
+    what: str
+    object: Object
+
+
+def changes(
+    list_function: Callable[..., Any],
+    *arguments: Any,
+    stop: threading.Event,
+    known: dict[str, Object] | None = None,
+    first: bool = True,
+    **options: Any,
+) -> Iterator[Change | None]:
+    """Every watch event until `stop` is set; `None` whenever a list, or a watch without an event, has come to its end.
+
+    `known` (uid -> object) holds what the caller was told of. Give the same dict again after an error, and `first`
+    False: what happened meanwhile is then found by comparing, as it is after a gap (410 Gone).
+    """
+    known = {} if known is None else known
+    while not stop.is_set():
+        listed = json.loads(list_function(*arguments, **options, _preload_content=False).data)
+        version = listed["metadata"]["resourceVersion"]
+        yield from _compared(known, listed["items"], "PRESENT" if first else "ADDED")
+        yield None
+        first = False
+        try:
+            while not stop.is_set():
+                for event in _events(list_function, arguments, options, version, None):
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] != "BOOKMARK":
+                        yield _told(known, event["type"], event["object"])
+                    if stop.is_set():
+                        return
+                yield None
+                stop.wait(0.1)  # a server that ends watches at once is not asked without pause
+        except ApiException as error:
+            if error.status != 410:
+                raise
+
+
+def _compared(known: dict[str, Object], found: list[Object], new: str) -> Iterator[Change]:
+    """What a list says beyond what is known."""
+    there = {_uid(obj): obj for obj in found}
+    for uid in [uid for uid in known if uid not in there]:
+        yield _told(known, "DELETED", known[uid])
+    for uid, obj in there.items():
+        if uid not in known:
+            yield _told(known, new, obj)
+        elif known[uid]["metadata"].get("resourceVersion") != obj["metadata"].get("resourceVersion"):
+            yield _told(known, "MODIFIED", obj)
+
+
+def _told(known: dict[str, Object], what: str, obj: Object) -> Change:
+    if what == "DELETED":
+        known.pop(_uid(obj), None)
+    else:
+        known[_uid(obj)] = obj
+    return Change(what, obj)
+
+
+def _uid(obj: Object) -> str:
+    """Not the name: an object that was deleted and made again is another one."""
+    return obj["metadata"].get("uid") or obj["metadata"]["name"]
 
 
 def _over(stop: threading.Event, deadline: float | None) -> bool:

@@ -105,6 +105,8 @@ class ClusterDouble:
         if "/proxy/" in url.path:
             self.proxied.append((handler.command, url.path.partition("/proxy/")[2]))
             self._send(handler, 202, {"fault": "taken"})
+        elif not url.path.endswith("/pods") and query.get("watch", "").lower() == "true":
+            self._watch(handler, self.revision, float(query.get("timeoutSeconds", 5)), quiet=True)
         elif not url.path.endswith("/pods"):
             self._send(handler, 200, {"items": [], "metadata": {"resourceVersion": str(self.revision)}})
         elif query.get("watch", "").lower() != "true":
@@ -123,20 +125,22 @@ class ClusterDouble:
         handler.end_headers()
         handler.wfile.write(data)
 
-    def _watch(self, handler: BaseHTTPRequestHandler, after: int, seconds: float) -> None:
+    def _watch(self, handler: BaseHTTPRequestHandler, after: int, seconds: float, quiet: bool = False) -> None:
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
         try:
-            for event in self._events(after, seconds):
+            for event in self._events(after, seconds, quiet):
+                if quiet:
+                    continue
                 line = json.dumps(event).encode() + b"\n"
                 handler.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
             handler.wfile.write(b"0\r\n\r\n")
         except OSError:
             return  # the client has seen enough
 
-    def _events(self, after: int, seconds: float) -> Iterator[dict[str, Any]]:
-        if self.gone:
+    def _events(self, after: int, seconds: float, quiet: bool) -> Iterator[dict[str, Any]]:
+        if self.gone and not quiet:
             self.gone = False
             yield {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old", "metadata": {}}}
             return
