@@ -32,6 +32,15 @@ CREATE INDEX IF NOT EXISTS log_key ON log (key, revision);
 CREATE TABLE IF NOT EXISTS compaction (revision INTEGER NOT NULL);
 """
 
+# The newest row stays, whatever it is: the next revision follows from it.
+_COMPACT = """
+DELETE FROM log WHERE revision IN (
+    SELECT revision FROM log WHERE revision <= ?1 AND revision < (SELECT max(revision) FROM log)
+    AND (type = 'DELETED' OR EXISTS (
+        SELECT 1 FROM log newer WHERE newer.key = log.key AND newer.revision > log.revision AND newer.revision <= ?1))
+    LIMIT ?2)
+"""
+
 
 class StoreError(Exception):
     """A write or read that the store refuses."""
@@ -97,6 +106,7 @@ class Store:
         if str(path) != ":memory:":
             Path(path).chmod(0o600)
         # WAL with synchronous=NORMAL loses nothing when the process is killed; a power cut may take the last commits.
+        self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of effect before the first table is made
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_TABLES)
@@ -197,20 +207,19 @@ class Store:
             history = [Change(*row) for row in rows]
         return self._fanout.subscribe(prefix, history, queue_limit)
 
-    def compact(self, revision: int) -> int:
-        """Forget all history up to `revision`, keeping what is current. Returns the number of rows removed."""
+    def compact(self, revision: int, limit: int | None = None) -> int:
+        """Forget all history up to `revision`, keeping what is current. Returns the number of rows removed.
+
+        With `limit` at most so many rows go, so that nobody waits long: call again until there are fewer. History up to
+        `revision` is out of bounds from the first call on, so nobody sees it half removed.
+        """
         revision = min(revision, self.revision)
-        if revision <= self.compacted:
-            return 0
-        self._db.execute("BEGIN")
-        removed = self._db.execute(
-            "DELETE FROM log WHERE revision <= ?1 AND revision < (SELECT max(revision) FROM log) AND (type = 'DELETED'"
-            " OR EXISTS (SELECT 1 FROM log newer WHERE newer.key = log.key AND newer.revision > log.revision"
-            " AND newer.revision <= ?1))",
-            (revision,),
-        ).rowcount
-        self._db.execute("DELETE FROM compaction")
-        self._db.execute("INSERT INTO compaction VALUES (?)", (revision,))
-        self._db.execute("COMMIT")
-        self.compacted = revision
+        if revision > self.compacted:
+            self._db.execute("BEGIN")
+            self._db.execute("DELETE FROM compaction")
+            self._db.execute("INSERT INTO compaction VALUES (?)", (revision,))
+            self._db.execute("COMMIT")
+            self.compacted = revision
+        removed = self._db.execute(_COMPACT, (min(revision, self.compacted), -1 if limit is None else limit)).rowcount
+        self._db.executescript("PRAGMA incremental_vacuum(2000)")  # the file's free pages, given back to the disk
         return removed

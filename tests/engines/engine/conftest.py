@@ -69,6 +69,7 @@ def running_embedded(level: Level) -> Iterator[Running]:
 def component(home: Home, module: str, level: Level) -> Iterator[subprocess.Popen[bytes]]:
     reader, writer = os.pipe()
     env = os.environ | {"KUBELAB_HOME": str(home.path), "KUBELAB_RUNTIME": level, "KUBELAB_READY_FD": str(writer)}
+    env["KUBELAB_PARENT"] = str(os.getpid())  # it ends with the tests, however they end
     process = subprocess.Popen([sys.executable, "-m", module], env=env, pass_fds=[writer])
     os.close(writer)
     with os.fdopen(reader) as ready:

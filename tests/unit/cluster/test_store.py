@@ -131,6 +131,27 @@ async def test_compaction_forgets_the_past_and_nothing_else(store: Store):
         assert [change.revision for change in await watch.batch()] == [last.revision]
 
 
+def test_compaction_in_pieces_is_never_seen_half_done_and_makes_the_file_small(tmp_path: Path):
+    path = tmp_path / "store.db"
+    store = Store(path)
+    record = store.create("/a/x", {"metadata": {}, "data": "x" * 10_000})
+    for _ in range(200):
+        record = store.update("/a/x", record.load(), record.revision)
+    assert store.compact(record.revision, limit=50) == 50
+    with pytest.raises(CompactedError):
+        store.watch("/a/", after=record.revision - 1)
+    again = Store(path)  # as after a kill between two pieces
+    assert (again.compacted, again.revision) == (record.revision, record.revision)
+    pieces = []
+    while removed := again.compact(record.revision, limit=100):
+        pieces.append(removed)
+    assert pieces == [100, 50]
+    assert again.list("/a/")[0].value == record.value
+    again.close()
+    store.close()
+    assert path.stat().st_size < 100_000
+
+
 # One step: (which key, whether to delete it if it is there, whether to compact first, whether to read the watch).
 STEPS = st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.booleans(), st.booleans()), max_size=40)
 

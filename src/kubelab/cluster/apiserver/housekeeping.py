@@ -5,15 +5,18 @@ Upstream: storage/etcd3/compact.go (every five minutes, what is older than that)
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
 
 from kubelab.cluster import times
 from kubelab.cluster.apiserver.registry import Registry
 from kubelab.cluster.resources import EVENTS
+from kubelab.cluster.store import Store
 
 log = logging.getLogger(__name__)
 INTERVAL = 300.0
+BATCH = 200  # rows of history that are removed before requests get their turn
 
 
 async def run(registry: Registry) -> None:
@@ -22,8 +25,17 @@ async def run(registry: Registry) -> None:
         revision = registry.store.revision
         await registry.clock.sleep(INTERVAL)
         expire_events(registry)
-        removed = registry.store.compact(revision)
-        log.debug("compacted to revision %d: %d rows removed", revision, removed)
+        await compact(registry.store, revision)
+
+
+async def compact(store: Store, revision: int) -> int:
+    """Remove history up to `revision`, a little at a time: requests are answered in between. Returns how much."""
+    removed = 0
+    while gone := store.compact(revision, BATCH):
+        removed += gone
+        await asyncio.sleep(0)
+    log.debug("compacted to revision %d: %d rows removed", revision, removed)
+    return removed
 
 
 def expire_events(registry: Registry) -> int:
