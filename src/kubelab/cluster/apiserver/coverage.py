@@ -36,7 +36,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "hostNetwork": "nodes refuse it: pods have a network of their own",
         "hostPID": "nodes refuse it: containers have PID namespaces of their own",
         "hostUsers": "there is one user namespace",
-        "imagePullSecrets": "registries are used without credentials",
         "os": "the node's operating system is not compared",
         "priorityClassName": "there is no priority and preemption",
         "resourceClaims": "there is no dynamic resource allocation",

@@ -42,6 +42,11 @@ class Backoff:
             return 0.0
         return max(0.0, entry.seconds - (self._clock.now() - since).total_seconds())
 
+    def remaining_since_update(self, key: str) -> float:
+        """The same for what has failed when the entry was made: IsInBackOffSinceUpdate, for images."""
+        entry = self._entries.get(key)
+        return self.remaining(key, entry.updated) if entry else 0.0
+
     def next(self, key: str, since: datetime) -> None:
         """Note that it is tried now after a failure at `since`: the next wait is the initial one, or twice the last."""
         entry, seconds = self._entries.get(key), self.initial

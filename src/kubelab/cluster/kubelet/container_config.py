@@ -46,8 +46,10 @@ def container_config(
     attempt: int,
     log: Path,
     termination_log: Path,
+    image_ref: str = "",
 ) -> ContainerConfig:
-    """`env` holds the pod's part, the image's goes below it."""
+    """`env` holds the pod's part, the image's goes below it. `image_ref` is what the status calls the image: its name
+    by digest where it came from a registry, else its ID."""
     defaults = image.run_config
     whole = {**_image_env(defaults), **env}
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +62,7 @@ def container_config(
         user=_user(pod, container, defaults),
         mounts=tuple(mounts),
         labels={**labels.pod_labels(pod), labels.CONTAINER_NAME: container["name"]},
-        annotations=_annotations(container, termination_log),
+        annotations=_annotations(container, termination_log, image_ref or image.id),
         attempt=attempt,
         log_path=str(log),
         tty=bool(container.get("tty")),
@@ -109,10 +111,11 @@ def _refuse_root(pod: Pod, container: Container, user: str, *, of_image: bool) -
         raise StartError("CreateContainerConfigError", f"{message} {where}")
 
 
-def _annotations(container: Container, termination_log: Path) -> dict[str, str]:
+def _annotations(container: Container, termination_log: Path, image_id: str) -> dict[str, str]:
     return {
         labels.CONTAINER_HASH: podutil.container_hash(container),
         labels.IMAGE_NAME: container["image"],
+        labels.IMAGE_ID: image_id,
         labels.TERMINATION_PATH: str(termination_log),
         labels.TERMINATION_POLICY: container.get("terminationMessagePolicy", "File"),
     }

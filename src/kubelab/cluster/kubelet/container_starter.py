@@ -79,7 +79,7 @@ class ContainerStarter:
     ) -> str:
         """Image, configuration, create: the container's ID."""
         try:
-            image = self._images.ensure(pod, container, tell)
+            image = await self._images.ensure(pod, container, tell)
         except StartError as error:
             tell("Warning", "Failed", f"Error: {error.reason}")
             raise
@@ -111,7 +111,8 @@ class ContainerStarter:
         mounts.append(Mount(path, str(message_log)))
         self._add_hosts_file(pod, mounts, facts.pod_ip)
         log = log_path(self._log_folder, pod, container["name"], attempt)
-        return container_config(pod, container, image, env, mounts, attempt, log, message_log)
+        image_ref = self._images.reference(image)
+        return container_config(pod, container, image, env, mounts, attempt, log, message_log, image_ref)
 
     def _add_hosts_file(self, pod: Pod, mounts: list[Mount], ip: str) -> None:
         """The pod's /etc/hosts, unless the container has a volume there."""
@@ -141,7 +142,8 @@ class ContainerStarter:
             self._post_starts.get(podutil.uid(pod), set()).discard(running)
 
     def abort(self, pod_uid: str) -> None:
-        """The pod is to end: do not wait for its postStart hooks."""
+        """The pod is to end: do not wait for its images and postStart hooks."""
+        self._images.abort(pod_uid)
         for hook in self._post_starts.pop(pod_uid, set()):
             hook.cancel()
 

@@ -11,7 +11,7 @@ from typing import Any
 from kubelab.cluster.kubelet import podutil
 from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.cluster.kubelet.reasons import ReasonCache
-from kubelab.cluster.kubelet.runtime_status import IMAGE_NAME, SCHEME, RuntimePod, should_restart, succeeded
+from kubelab.cluster.kubelet.runtime_status import IMAGE_ID, IMAGE_NAME, SCHEME, RuntimePod, should_restart, succeeded
 from kubelab.runtime.api import ContainerState, ContainerStatus
 
 Status = dict[str, Any]
@@ -85,7 +85,7 @@ def _convert(container: ContainerStatus) -> Status:
     return {
         "name": container.config.name,
         "image": container.config.annotations.get(IMAGE_NAME, container.config.image),
-        "imageID": container.config.image,
+        "imageID": container.config.annotations.get(IMAGE_ID, container.config.image),
         "containerID": SCHEME + container.id,
         "restartCount": container.config.attempt,
         "ready": False,

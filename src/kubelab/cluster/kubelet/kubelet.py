@@ -21,7 +21,8 @@ from kubelab.cluster.kubelet import lookup, podutil
 from kubelab.cluster.kubelet.config import KubeletConfiguration
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
 from kubelab.cluster.kubelet.container_starter import ContainerStarter
-from kubelab.cluster.kubelet.images import ImageManager
+from kubelab.cluster.kubelet.image_puller import ImagePuller
+from kubelab.cluster.kubelet.images import ImageManager, Puller
 from kubelab.cluster.kubelet.lifecycle import HookRunner
 from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.node_lease import NodeLease
@@ -59,6 +60,7 @@ class Kubelet:
         services: Informer,
         folder: Path,
         clock: Clock,
+        puller: Puller | None = None,
     ) -> None:
         self.config, self.runtime, self.clock = config, runtime, clock
         self.recorder = EventRecorder(client, "kubelet", config.nodeName, clock=clock)
@@ -67,7 +69,7 @@ class Kubelet:
         self.node_status = NodeStatus(node, client, images)
         self._lease = NodeLease(client, node.name, config.nodeLeaseDurationSeconds, clock)
         self._pod_informer = Informer(client, PODS, field_selector=f"spec.nodeName={node.name}", clock=clock)
-        self._services = services
+        self._services, self._puller = services, puller
         self._statuses, self._runtime_pods = StatusManager(client, clock), RuntimePods(runtime, node.name)
         self._probes = ProbeManager(Prober(node), self._statuses, clock, self._wake)
         self._workers = PodWorkers(self._lifecycle(APIObjects(client, clock), images), clock, config.syncFrequency)
@@ -78,7 +80,7 @@ class Kubelet:
     def _lifecycle(self, objects: ObjectSource, images: ImageStore) -> PodLifecycle:
         node, hooks, reasons = self._node, HookRunner(self._node), ReasonCache()
         killer, volumes = ContainerKiller(node, hooks), Volumes(node.pods_folder, objects)
-        manager = ImageManager(images, node.clock)
+        manager = ImageManager(images, self._puller or ImagePuller(images), objects, node.clock)
         starter = ContainerStarter(node, manager, volumes, objects, self._services.list, hooks, killer)
         syncer = PodSyncer(node, self._runtime_pods, starter, killer, reasons)
         allocatable = self.node_status.allocatable

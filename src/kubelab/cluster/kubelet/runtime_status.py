@@ -22,6 +22,8 @@ TERMINATION_PATH = "io.kubernetes.container.terminationMessagePath"
 TERMINATION_POLICY = "io.kubernetes.container.terminationMessagePolicy"
 IMAGE_NAME = "kubelab.dev/image"  # the image as the pod names it; CRI carries it in the container's ImageSpec
 
+IMAGE_ID = "kubelab.dev/image-id"  # what the status shows as imageID
+
 SCHEME = "kubelab://"
 
 

@@ -18,7 +18,7 @@ from kubelab.cluster.resources import NODES, PODS, SERVICES
 from kubelab.images.store import ImageStore
 
 from .builders import deleting
-from .fakes import FakeAPI, FakeRuntime
+from .fakes import FakeAPI, FakePuller, FakeRuntime
 
 SETTINGS = {
     "nodeName": "node-1",
@@ -54,7 +54,7 @@ class Node:
         self.services = Informer(self.api, SERVICES, clock=self.clock)  # type: ignore[arg-type]
         await self.services.start()
         made = (self.api, self.runtime, self.images, self.services, self.folder / "node-1", self.clock)
-        self.kubelet = Kubelet(config, *made)  # type: ignore[arg-type]
+        self.kubelet = Kubelet(config, *made, FakePuller(self.images))  # type: ignore[arg-type]
         await self.kubelet.start(("127.0.0.1", 10250))
         await self.settle()
 

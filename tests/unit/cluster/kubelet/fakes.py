@@ -11,7 +11,10 @@ from typing import Any
 
 from kubelab.clock import VirtualClock
 from kubelab.cluster.client import AlreadyExists, Conflict, NotFound
+from kubelab.cluster.kubelet.image_puller import PullError
 from kubelab.cluster.resources import EVENTS, PODS, Resource
+from kubelab.images.reference import Reference
+from kubelab.images.store import Image, ImageNotFound, ImageStore
 from kubelab.runtime.api import (
     ContainerConfig,
     ContainerEvent,
@@ -131,6 +134,19 @@ class FakeAPI:
         if options.get("uid") not in (None, obj["metadata"]["uid"]):
             raise Conflict({"reason": "Conflict", "code": 409, "message": "uid"})
         self.remove(resource, namespace or "", name)
+
+
+class FakePuller:
+    """Finds in its registry what the image store holds by then."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self._store = store
+
+    async def pull(self, reference: Reference, _: object) -> Image:
+        try:
+            return self._store.resolve(str(reference))
+        except ImageNotFound as error:
+            raise PullError(f"{reference}: not found") from error
 
 
 class FakeRuntime:
