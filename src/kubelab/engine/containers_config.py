@@ -14,7 +14,7 @@ from kubelab.engine.containers_ports import publications
 from kubelab.engine.errors import DockerError
 from kubelab.images.base import PATH
 from kubelab.images.store import Image
-from kubelab.runtime.api import ContainerConfig, Mount
+from kubelab.runtime.api import ContainerConfig, Mount, Resources
 
 Fields = dict[str, Any]
 
@@ -200,7 +200,7 @@ def runtime_config(
         tty=config["Tty"],
         stdin=config["OpenStdin"],
         stdin_once=config["StdinOnce"],
-        memory_limit=host.get("Memory") or 0,
+        resources=Resources(memory_limit=host.get("Memory") or 0),
         readonly_rootfs=bool(host.get("ReadonlyRootfs")),
         stop_signal=config["StopSignal"],
     )

@@ -64,13 +64,44 @@ class PodSandboxConfig:
     share_process_namespace: bool = False
     host_aliases: dict[str, str] = field(default_factory=dict)  # host name -> IP, into /etc/hosts
     dns: DNSConfig = field(default_factory=DNSConfig)
+    sysctls: dict[str, str] = field(default_factory=dict)  # namespaced ones: "net.core.somaxconn" -> "1024"
+    shm_size: int = 0  # bytes of /dev/shm; 0 is 64 MiB, as containerd's
 
 
 @dataclass(frozen=True)
 class Mount:
+    """A bind of the host's file or folder, or (type "tmpfs") memory of the container's own."""
+
     container_path: str
-    host_path: str
+    host_path: str = ""  # "" for tmpfs
     readonly: bool = False
+    sub_path: str = ""  # of the host's folder, which no symbolic link leads out of; made where it is missing
+    type: str = "bind"  # "bind" | "tmpfs"
+    size: int = 0  # tmpfs: bytes; 0 is half of the machine's memory
+    mode: int = 0o1777  # tmpfs: of its root
+    options: tuple[str, ...] = ()  # tmpfs: of "noexec", "nosuid", "nodev", "noatime"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """CRI's LinuxContainerResources; 0 sets no limit, or leaves the kernel's default."""
+
+    memory_limit: int = 0  # bytes
+    memory_swap: int = 0  # bytes of memory and swap together, -1 without limit
+    cpu_shares: int = 0  # relative weight, 1024 is one share
+    cpu_quota: int = 0  # microseconds of processor time in each period
+    cpu_period: int = 0  # microseconds; 0 is 100,000
+    pids_limit: int = 0  # processes and threads
+
+
+@dataclass(frozen=True)
+class Security:
+    """CRI's LinuxContainerSecurityContext. Capabilities without "CAP_"; "ALL" stands for every one of them."""
+
+    add_capabilities: tuple[str, ...] = ()  # over Docker's default set
+    drop_capabilities: tuple[str, ...] = ()
+    no_new_privileges: bool = False
+    supplementary_groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +121,11 @@ class ContainerConfig:
     stdin: bool = False  # keep stdin open for attach
     stdin_once: bool = False  # the first attach's end closes it
     stop_signal: str = ""  # "SIGTERM", "15"; "" is the image's StopSignal, else SIGTERM
-    memory_limit: int = 0  # bytes; 0 is unlimited
+    resources: Resources = Resources()
+    security: Security = Security()
+    ulimits: tuple[tuple[str, int, int], ...] = ()  # ("nofile", soft, hard), -1 without limit (getrlimit(2))
+    oom_score_adj: int = 0  # what may not be lowered here is left as it is
+    init: bool = False  # PID 1 is a small init that reaps orphans and passes signals on
     readonly_rootfs: bool = False
 
 
@@ -119,14 +154,22 @@ class ContainerStatus:
     message: str = ""
     pid: int = 0  # as the host sees it
     namespaces: dict[str, int] = field(default_factory=dict)
+    paused: bool = False
 
 
 @dataclass(frozen=True)
 class ContainerStats:
     id: str
-    memory_bytes: int  # working set: resident memory of all its processes
+    memory_bytes: int  # working set: what cannot be taken back at once; without a cgroup the resident memory
     cpu_nanoseconds: int  # since start
     pids: int
+    memory_usage: int = 0  # with the page cache, where a cgroup counts it
+    memory_limit: int = 0  # 0 is none
+    memory_stat: dict[str, int] = field(default_factory=dict)  # the cgroup's memory.stat
+    cpu_user: int = 0  # nanoseconds
+    cpu_system: int = 0
+    throttling: tuple[int, int, int] = (0, 0, 0)  # periods, throttled ones, nanoseconds waited
+    from_cgroup: int = 0  # 1 or 2: the version of the cgroup that these are from; 0: summed over processes
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from kubelab.runtime.api import (
     MachineConfig,
     PodSandboxConfig,
     PodSandboxStatus,
+    Resources,
     RuntimeServiceError,
 )
 from kubelab.runtime.descriptors import chunks, resize
@@ -95,6 +96,17 @@ class RuntimeClient:
     async def kill_container(self, container_id: str, signum: int) -> None:
         await self._call("kill_container", id=container_id, signum=int(signum))
 
+    async def pause_container(self, container_id: str) -> None:
+        """Stop all of its processes where they are (containerd's Task.Pause); a signal lets it go on, too."""
+        await self._call("pause_container", id=container_id)
+
+    async def resume_container(self, container_id: str) -> None:
+        await self._call("resume_container", id=container_id)
+
+    async def update_container_resources(self, container_id: str, resources: Resources) -> None:
+        """Other limits, in force at once; all of them are replaced."""
+        await self._call("update_container_resources", id=container_id, resources=wire.to_wire(resources))
+
     async def remove_container(self, container_id: str) -> None:
         await self._call("remove_container", id=container_id)
 
@@ -106,7 +118,7 @@ class RuntimeClient:
         return [wire.container_status(each) for each in found]
 
     async def container_stats(self, container_id: str) -> ContainerStats:
-        return ContainerStats(**await self._call("container_stats", id=container_id))
+        return wire.container_stats(await self._call("container_stats", id=container_id))
 
     async def processes(self, container_id: str) -> list[dict[str, Any]]:
         return await self._call("processes", id=container_id)

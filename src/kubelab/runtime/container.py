@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubelab.runtime.api import ContainerConfig, ContainerState, ContainerStatus
+from kubelab.runtime.cgroups import Cgroup
 from kubelab.runtime.logs import timestamp
 from kubelab.runtime.sandbox import Sandbox
-from kubelab.runtime.supervised import KILLED, Exit, Supervised
+from kubelab.runtime.supervised import Exit, Supervised
 
 START_FAILED = 128  # exit code of a container whose program could not be started (containerd, errorStartExitCode)
 EPOCH = "1970-01-01T00:00:00.000000000Z"  # what containerd says it was started at
@@ -33,6 +34,8 @@ class Container:
     message: str = ""
     stdin: int = -1
     out_of_memory: bool = False
+    paused: bool = False
+    cgroup: Cgroup | None = None  # while it runs
     execs: set[Supervised] = field(default_factory=set)
 
     @property
@@ -60,7 +63,7 @@ class Container:
 
     def exited(self, exit_: Exit) -> None:
         self.exit = exit_
-        if self.out_of_memory and exit_.code == KILLED:
+        if self.out_of_memory:
             self.reason = "OOMKilled"
         else:
             self.reason = "Error" if exit_.code else "Completed"
@@ -84,4 +87,5 @@ class Container:
             message=self.message,
             pid=self.pid,
             namespaces=dict(self.supervised.namespaces) if self.supervised else {},
+            paused=self.paused,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import secrets
 import shutil
@@ -10,8 +11,16 @@ import signal
 from typing import Any, Protocol
 
 from kubelab.home import Home
-from kubelab.runtime import descriptors, memory, proc
-from kubelab.runtime.api import ContainerConfig, ContainerState, ContainerStats, RuntimeServiceError, SandboxState
+from kubelab.runtime import capabilities, descriptors, memory, proc
+from kubelab.runtime.api import (
+    ContainerConfig,
+    ContainerState,
+    ContainerStats,
+    Resources,
+    RuntimeServiceError,
+    SandboxState,
+)
+from kubelab.runtime.cgroups import Cgroup, Cgroups
 from kubelab.runtime.container import Container
 from kubelab.runtime.events import Events
 from kubelab.runtime.isolation import Isolation, Stdio
@@ -33,12 +42,13 @@ class Images(Protocol):
 
 
 class Containers:
-    def __init__(self, home: Home, isolation: Isolation, images: Images, events: Events) -> None:
+    def __init__(self, home: Home, isolation: Isolation, images: Images, events: Events, cgroups: Cgroups) -> None:
         self._folder = home.runtime
         self._isolation = isolation
         self._images = images
         self._events = events
         self._all: dict[str, Container] = {}
+        self._cgroups = cgroups
         self._watch = memory.Watch(self._resident_bytes)
 
     def get(self, container_id: str) -> Container:
@@ -67,8 +77,12 @@ class Containers:
             raise RuntimeServiceError("FailedPrecondition", f'sandbox "{sandbox.id}" is not ready')
         if not config.argv:
             raise RuntimeServiceError("InvalidArgument", "no command specified: the image has none and argv is empty")
+        try:
+            capabilities.wanted(config.security.add_capabilities, config.security.drop_capabilities)
+        except ValueError as error:
+            raise RuntimeServiceError("InvalidArgument", str(error)) from None
         for mount in config.mounts:
-            if not os.path.lexists(mount.host_path):
+            if mount.type != "tmpfs" and not os.path.lexists(mount.host_path):
                 message = f"failed to mount {mount.host_path} at {mount.container_path}: no such file or directory"
                 raise RuntimeServiceError("InvalidArgument", message)
         identifier = secrets.token_hex(32)
@@ -102,7 +116,13 @@ class Containers:
             reader, container.stdin = os.pipe()
         try:
             launch = self._isolation.container_launch(container.folder, config, container.sandbox, layers, reader)
-            return await Supervised.start(launch)
+            container.cgroup = self._cgroups.of(container.id)
+            if container.cgroup:
+                container.cgroup.make(config.resources)
+            return await Supervised.start(dataclasses.replace(launch, cgroup=container.cgroup))
+        except (StartError, OSError):
+            self._drop_cgroup(container)
+            raise
         finally:
             if reader is not None:
                 os.close(reader)
@@ -112,17 +132,31 @@ class Containers:
             container.stdin = supervised.terminal
         container.started(supervised)
         self._emit("STARTED", container)
-        if container.config.memory_limit:
-            self._watch.add(container)
+        self._sample_memory(container)
         supervised.exited.add_done_callback(lambda future: self._exited(container, future.result()))
+
+    def _sample_memory(self, container: Container) -> None:
+        """Only where no cgroup does it."""
+        if container.config.resources.memory_limit and not self._cgroups.enforces("memory"):
+            self._watch.add(container)
+
+    def _drop_cgroup(self, container: Container) -> None:
+        """Remove it; what is just dying in it may take a moment, and is waited for by a child."""
+        cgroup, container.cgroup = container.cgroup, None
+        if cgroup and not cgroup.remove():
+            fork(cgroup.remove_soon)
 
     def _exited(self, container: Container, exit_: Exit) -> None:
         container.close_stdin()
+        container.paused = False
+        if container.cgroup and container.cgroup.oom_kills():
+            container.out_of_memory = True
         container.exited(exit_)
         for supervised in container.execs:
             supervised.signal(signal.SIGKILL)
         if exit_.lost:
             self._isolation.monitor_lost(container.id)
+        self._drop_cgroup(container)
         self._watch.discard(container)
         self._emit("STOPPED", container)
 
@@ -135,8 +169,10 @@ class Containers:
             return
         if timeout > 0:
             supervised.signal(self._stop_signal(container.config))
+            self._thaw(container)
             await asyncio.wait([supervised.exited], timeout=timeout)
         supervised.signal(signal.SIGKILL)
+        self._thaw(container)
         await asyncio.wait([supervised.exited])
 
     def _stop_signal(self, config: ContainerConfig) -> int:
@@ -144,7 +180,57 @@ class Containers:
         return signal_number(name)
 
     def kill(self, container_id: str, signum: int) -> None:
-        self.running(container_id)[1].signal(signum)
+        container, supervised = self.running(container_id)
+        supervised.signal(signum)
+        if signum != signal.SIGSTOP:
+            self._thaw(container)  # as dockerd: what was sent is delivered
+
+    # -- pausing, other limits
+
+    def pause(self, container_id: str) -> None:
+        """Freeze all of its processes: by the cgroup's freezer, else by SIGSTOP. Raises RuntimeServiceError."""
+        container, _ = self.running(container_id)
+        if container.paused:
+            raise RuntimeServiceError("FailedPrecondition", f"container {container_id} is already paused")
+        try:
+            self._freeze(container, True)
+        except OSError as error:
+            raise RuntimeServiceError("Unknown", str(error)) from None
+        container.paused = True
+
+    def resume(self, container_id: str) -> None:
+        container, _ = self.running(container_id)
+        if not container.paused:
+            raise RuntimeServiceError("FailedPrecondition", f"container {container_id} is not paused")
+        self._thaw(container)
+
+    def _thaw(self, container: Container) -> None:
+        if container.paused and container.exit is None:
+            container.paused = False
+            self._freeze(container, False)
+
+    def _freeze(self, container: Container, frozen: bool) -> None:
+        if container.cgroup and container.cgroup.enforces("freezer"):
+            container.cgroup.freeze(frozen)
+            return
+        done: set[int] = set()
+        while rest := set(self._processes(container)) - done:  # again: a fork may have got away
+            for pid in rest:
+                proc.send(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+            done |= rest
+
+    def update_resources(self, container_id: str, resources: Resources) -> None:
+        """CRI's UpdateContainerResources: other limits for a container that is made or runs."""
+        container = self.get(container_id)
+        if container.cgroup:
+            try:
+                container.cgroup.limit(resources)
+            except OSError as error:
+                raise RuntimeServiceError("Unknown", f"failed to update container resources: {error}") from None
+        container.config = dataclasses.replace(container.config, resources=resources)
+        self._watch.discard(container)
+        if container.state is ContainerState.RUNNING:
+            self._sample_memory(container)
 
     async def kill_all(self, sandbox_id: str) -> None:
         await asyncio.gather(*(self.stop(each.id, 0) for each in self.list(sandbox_id=sandbox_id)))
@@ -167,10 +253,15 @@ class Containers:
     # -- looking at it
 
     def stats(self, container_id: str) -> ContainerStats:
-        pids = self._processes(self.running(container_id)[0])
+        container, _ = self.running(container_id)
+        if container.cgroup and container.cgroup.enforces("memory"):
+            return _counted(container_id, container.cgroup)
+        pids = self._processes(container)
         stats = [each for each in map(proc.stat, pids) if each is not None]
         cpu = sum(each.cpu_ticks for each in stats) * 1_000_000_000 // proc.TICK
-        return ContainerStats(container_id, sum(map(proc.resident_bytes, pids)), cpu, len(stats))
+        resident = sum(map(proc.resident_bytes, pids))
+        limit = container.config.resources.memory_limit
+        return ContainerStats(container_id, resident, cpu, len(stats), resident, limit, cpu_user=cpu)
 
     def processes(self, container_id: str) -> list[dict[str, Any]]:
         pids = self._processes(self.running(container_id)[0])
@@ -218,18 +309,28 @@ class Containers:
             user=request["user"] or config.user,
             hostname=container.sandbox.hostname,
             tty=request["tty"],
+            security=config.security,
+            ulimits=config.ulimits,
+            oom_score_adj=config.oom_score_adj,
         )
         if not program.argv:
             raise RuntimeServiceError("InvalidArgument", "no command to execute: argv is empty")
         try:
-            supervised = await Supervised.start(
-                self._isolation.exec_launch(container.folder, first, container.sandbox, program, stdio)
-            )
+            launch = self._isolation.exec_launch(container.folder, first, container.sandbox, program, stdio)
+            supervised = await Supervised.start(dataclasses.replace(launch, cgroup=container.cgroup))
         except (StartError, OSError) as error:
             raise RuntimeServiceError("Unknown", EXEC_PREFIX + f"{error}: unknown") from None
         container.execs.add(supervised)
         supervised.exited.add_done_callback(lambda _: container.execs.discard(supervised))
         return supervised
+
+
+def _counted(container_id: str, cgroup: Cgroup) -> ContainerStats:
+    used = cgroup.usage()
+    return ContainerStats(
+        container_id, used.working_set, used.cpu, used.pids, used.memory, used.memory_limit, used.memory_stat,
+        used.cpu_user, used.cpu_system, used.throttling, cgroup.version,
+    )  # fmt: skip
 
 
 def signal_number(name: str) -> int:

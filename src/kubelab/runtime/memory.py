@@ -34,7 +34,7 @@ class Watch:
     async def _sample(self) -> None:
         while self._containers:
             for container in list(self._containers.values()):
-                if self._resident_bytes(container) > container.config.memory_limit:
+                if self._resident_bytes(container) > container.config.resources.memory_limit:
                     self._kill(container)
             await asyncio.sleep(INTERVAL)
 

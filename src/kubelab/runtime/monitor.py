@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from kubelab.runtime import process, syscalls
+from kubelab.runtime import cgroups, proc, process, syscalls
+from kubelab.runtime.cgroups import Cgroup
 from kubelab.runtime.logs import LogWriter, timestamp
 from kubelab.runtime.wire import receive_datagram, send_datagram
 
@@ -35,6 +36,9 @@ class Launch:
     isolate: Callable[[], None]  # in the first process: file system
     execute: Callable[[], NoReturn]  # in the first process: become the program
     sweep: Callable[[dict[str, int]], None]  # in the monitor: end what outlived the first process (its namespaces)
+    cgroup: Cgroup | None = None  # for the first process and what it starts; the monitor stays outside
+    joins: bool = False  # a further process: the container, and its cgroup, are another monitor's
+    init: bool = False  # the first process is an init, the program its child
     tty: bool = False
     log_path: str | None = None  # where output goes that `stdout` and `stderr` do not take; "" drops it, None leaves it
     stdin: int | None = None  # descriptors given by the caller; None is /dev/null, or the log
@@ -53,6 +57,7 @@ def run(launch: Launch, control: socket.socket) -> None:
     signal.signal(signal.SIGTERM, monitor.abandon)
     syscalls.die_with_parent(signal.SIGTERM)
     try:
+        monitor.open_cgroup()
         launch.enter()
         monitor.start()
     except (OSError, process.StartError) as error:
@@ -73,6 +78,7 @@ class Monitor:
         self._namespaces: dict[str, int] = {}
         self._proc = os.open("/proc", os.O_PATH)  # the host's view; exec's monitor soon sees the container's
         self._log = LogWriter(launch.log_path or "")
+        self._cgroup: list[int] = []
 
     def tell(self, descriptors: tuple[int, ...] = (), **message: Any) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -84,7 +90,16 @@ class Monitor:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
             self._launch.sweep(self._namespaces)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+        if self._launch.cgroup and not self._launch.joins:
+            self._launch.cgroup.remove_soon()
         os._exit(1)
+
+    def open_cgroup(self) -> None:
+        """While its file system can still be seen."""
+        if self._launch.cgroup:
+            self._cgroup = self._launch.cgroup.open()
 
     def start(self) -> None:
         """Fork the first process and return when it is the program. Raises StartError."""
@@ -94,13 +109,19 @@ class Monitor:
         if self._pid == 0:
             self._become_program(theirs, stdio)
         theirs.close()
-        for descriptor in set(stdio) | set(self._launch.descriptors):
+        for descriptor in set(stdio) | set(self._launch.descriptors) | set(self._cgroup):
             os.close(descriptor)
         self._await_program(ours)
         self._outputs |= ends
         terminal = (self._terminal,) if self._launch.tty else ()
-        self._namespaces = namespaces(self._pid, self._proc)
-        self.tell(terminal, started=timestamp(), pid=self._pid, namespaces=self._namespaces)
+        program = self._program()
+        self._namespaces = namespaces(program, self._proc)
+        self.tell(terminal, started=timestamp(), pid=program, namespaces=self._namespaces)
+
+    def _program(self) -> int:
+        """The first process, or below an init its child: the init lets nobody look at it, nor join it."""
+        below = proc.children(self._pid, self._proc) if self._launch.init else []
+        return below[0] if below else self._pid
 
     def _stdio(self) -> tuple[tuple[int, ...], dict[int, str]]:
         """The program's three descriptors, and our ends of those that go into the log."""
@@ -120,6 +141,7 @@ class Monitor:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             syscalls.die_with_parent(signal.SIGKILL)
             os.setsid()
+            cgroups.enter(self._cgroup)
             self._launch.isolate()
             if self._launch.tty:
                 send_datagram(report, {}, [process.take_terminal()])

@@ -23,8 +23,11 @@ from kubelab.runtime.sandbox import Sandbox
 from kubelab.runtime.supervised import Supervised, fork
 from kubelab.runtime.syscalls import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
 
+_HARMLESS = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 _OF_A_SANDBOX = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS
-_SHM_SIZE = "64m"  # of a pod's /dev/shm, as containerd's
+_SHM_SIZE = 64 << 20  # bytes of a pod's /dev/shm, as containerd's
+# What belongs to a sandbox's own namespaces; the rest is the host's (runc, libcontainer/configs/validate: sysctl).
+_SYSCTLS = ("net.", "fs.mqueue.", "kernel.msg", "kernel.sem", "kernel.shm")
 
 
 class Namespaces:
@@ -50,8 +53,6 @@ class Namespaces:
     def limits(self) -> dict[str, str]:
         """What differs from a container on a real node, for `kubelab doctor`."""
         limits = {
-            "memory": "a limit is enforced by sampling resident memory about ten times a second, not by a cgroup",
-            "cpu": "CPU limits are not enforced",
             "network": "pods reach the lab's network only, not the outside",
         }
         if self.uid_map.split()[2:] == ["1"]:
@@ -108,7 +109,9 @@ class Namespaces:
         try:
             asyncio.run(_unshare(machine, port, sandbox.ip))
             network.open_low_ports()
-            syscalls.mount("shm", self._shm, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, f"size={_SHM_SIZE}")
+            size = sandbox.config.shm_size or _SHM_SIZE
+            syscalls.mount("shm", self._shm, "tmpfs", _HARMLESS, f"mode=1777,size={size}")
+            _set_sysctls(sandbox.config.sysctls)
             socket.sethostname(sandbox.hostname)
             pid = os.fork()
             if pid == 0:
@@ -145,9 +148,10 @@ class Namespaces:
         etc = [Mount(path, str(file)) for path, file in sandbox.etc_files().items() if path not in given]
         root = RootFS(folder, tuple(layers), (*etc, *config.mounts), config.readonly_rootfs, self._shm)
         root.prepare()
-        program = Process(config.argv, config.env, config.working_dir, config.user, sandbox.hostname, config.tty)
+        program = Process.first(config, sandbox.hostname)
 
         def isolate() -> None:
+            _hide()
             syscalls.unshare(CLONE_NEWNS)
             root.enter()
 
@@ -156,6 +160,7 @@ class Namespaces:
             isolate=isolate,
             execute=lambda: execute(program),
             sweep=lambda namespaces: self._sweep(sandbox, namespaces),
+            init=config.init,
             tty=config.tty,
             log_path=config.log_path,
             stdin=stdin,
@@ -177,7 +182,7 @@ class Namespaces:
 
     def processes(self, container: Supervised, sandbox: Sandbox) -> list[int]:
         """Host PIDs of all that runs in the container, what exec started excepted."""
-        found = proc.tree(container.pid)
+        found = proc.descendants(container.monitor)
         if sandbox.config.share_process_namespace:
             mine = container.namespaces.get("mnt")
             others = (pid for pid in proc.descendants(sandbox.pid) if pid not in found)
@@ -195,10 +200,11 @@ class Namespaces:
     ) -> Launch:
         """A further process in the container."""
         return Launch(
-            enter=lambda: syscalls.join(container.pid, _OF_A_SANDBOX | CLONE_NEWPID),
+            enter=lambda: _enter_container(container.pid),
             isolate=lambda: None,
             execute=lambda: execute(program),
             sweep=lambda _: None,
+            joins=True,
             tty=program.tty,
             stdin=stdio[0],
             stdout=stdio[1],
@@ -206,11 +212,35 @@ class Namespaces:
         )
 
 
+def _enter_container(pid: int) -> None:
+    _hide()
+    syscalls.join(pid, _OF_A_SANDBOX | CLONE_NEWPID)
+
+
+def _hide() -> None:
+    """Until we have become the program, a container may see us in its /proc: a program of the host's, which it could
+    overwrite (CVE-2019-5736). An ordinary user's could not, and needs its /proc/self to switch users."""
+    if Path("/proc/self/setgroups").read_text().strip() == "allow":
+        syscalls.hide_from_ptrace()
+
+
 async def _unshare(machine: network.Machine, port: str, ip: str) -> None:
     """Go into namespaces for a sandbox, with a network at `port` of the machine's bridge."""
     async with machine.netlink() as bridge:
         syscalls.unshare(_OF_A_SANDBOX | CLONE_NEWPID)
         await network.connect_pod(bridge, port, ip, machine.pool.gateway, machine.pool.network.prefixlen)
+
+
+def _set_sysctls(wanted: dict[str, str]) -> None:
+    """Raises OSError for one that is not the sandbox's own, or that the kernel refuses."""
+    for name, value in wanted.items():
+        path = Path("/proc/sys", name.replace(".", "/"))
+        if not name.startswith(_SYSCTLS) or ".." in path.parts:
+            raise PermissionError(f"sysctl {name!r} is not in a separate kernel namespace")
+        try:
+            path.write_text(value)
+        except OSError as error:
+            raise OSError(error.errno, f"open {path}: {(error.strerror or '').lower()}") from None
 
 
 async def _read_all(reader: int) -> bytes:

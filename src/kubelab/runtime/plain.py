@@ -49,14 +49,14 @@ class Plain:
             "isolation": "containers see the host's processes, users and network",
             "files": "WORKDIR and relative paths lead into the image's files; absolute paths that a program opens are "
             "the host's, those of the command line are the image's where the host has no such file",
-            "mounts": "a volume is a symbolic link in the image's files; readOnly, readOnlyRootFilesystem do nothing",
+            "mounts": "a volume is a symbolic link in the image's files, a tmpfs a folder on disk without a limit; "
+            "readOnly and readOnlyRootFilesystem do nothing",
             "users": "all programs run as the user who started the lab; USER and runAsUser do nothing",
             "network": "a pod's address and `localhost` are kept apart, and ports below 1024 to be had, for Python "
             "programs; others share the host's network as it is",
             "dns": "Python programs find services and pods by name; others have the host's resolver",
             "signals": "a container's first process is not PID 1: SIGTERM ends it even without a handler",
-            "memory": "a limit is enforced by sampling resident memory about ten times a second, not by a cgroup",
-            "cpu": "CPU limits are not enforced",
+            "security": "capabilities, no-new-privileges, supplementary groups, sysctls and an init do nothing",
         }
 
     # -- machines: addresses of the host's loopback network
@@ -106,13 +106,13 @@ class Plain:
     def container_launch(
         self, folder: Path, config: ContainerConfig, sandbox: Sandbox, layers: list[Path], stdin: int | None
     ) -> Launch:
-        program = Process(config.argv, config.env, config.working_dir, config.user, sandbox.hostname, config.tty)
+        program = Process.first(config, sandbox.hostname)
 
         def enter() -> None:
             syscalls.become_subreaper()
             merged = rootcopy.merge(layers, folder)
             for mount in config.mounts:
-                link_volume(merged, mount, config.mounts)
+                link_volume(merged, folder, mount, config.mounts)
             _lend_interpreter(merged, folder / "host-bin")
 
         return Launch(
@@ -133,6 +133,7 @@ class Plain:
             isolate=lambda: None,
             execute=lambda: self._execute(program, folder, sandbox),
             sweep=lambda _: _end_descendants(),
+            joins=True,
             tty=program.tty,
             stdin=stdio[0],
             stdout=stdio[1],
@@ -142,6 +143,7 @@ class Plain:
     def _execute(self, program: Process, folder: Path, sandbox: Sandbox) -> NoReturn:
         root = folder / "merged"
         env = _environment(program, folder, sandbox) | {"KUBELAB_PORT_SHIFT": str(self._shift)}
+        process.limit(program)
         process.enter_working_dir(f"{root}/{program.working_dir.lstrip('/')}")
         process.reset_signals()
         first, *arguments = program.argv
@@ -233,8 +235,9 @@ def _interpreter(root: Path, script: Path) -> list[str]:
     return [word.strip() for word in mapped] if mapped and mapped[0] != words[0] else []
 
 
-def link_volume(merged: Path, mount: Mount, mounts: Sequence[Mount]) -> None:
-    """A volume: a symbolic link in place of what the image has there."""
+def link_volume(merged: Path, own: Path, mount: Mount, mounts: Sequence[Mount]) -> None:
+    """A volume: a symbolic link in place of what the image has there. `own` is the container's folder of ours."""
+    source = _volume_source(own, mount)
     path = PurePosixPath(mount.container_path)
     folder = str(path.parent)
     if not any(path.is_relative_to(other.container_path) for other in mounts if other is not mount):
@@ -245,7 +248,23 @@ def link_volume(merged: Path, mount: Mount, mounts: Sequence[Mount]) -> None:
         target.rename(target.with_name(f"{target.name}.image"))
     else:
         target.unlink(missing_ok=True)
-    target.symlink_to(Path(mount.host_path).absolute())
+    target.symlink_to(source)
+
+
+def _volume_source(own: Path, mount: Mount) -> Path:
+    """Raises StartError for a sub_path that leads out of its volume."""
+    if mount.type == "tmpfs":
+        source = own / "tmpfs" / mount.container_path.strip("/").replace("/", "-")
+        source.mkdir(parents=True, exist_ok=True)
+        source.chmod(mount.mode)
+        return source
+    volume = Path(mount.host_path).absolute()
+    source = volume / mount.sub_path
+    if not source.resolve().is_relative_to(volume.resolve()):
+        raise StartError(f"subpath {mount.sub_path!r} of {mount.host_path}: it leads out of the volume")
+    if mount.sub_path:
+        source.mkdir(parents=True, exist_ok=True)
+    return source
 
 
 def _end_descendants() -> None:

@@ -27,11 +27,12 @@ class Stat:
     start_ticks: int  # after boot
 
 
-def children(pid: int) -> list[int]:
-    """Of all threads. Empty where the process is gone."""
+def children(pid: int, opened: int | None = None) -> list[int]:
+    """Of all threads. Empty where the process is gone. `opened` is another /proc than the one we see."""
     found: list[int] = []
+    root = "/proc" if opened is None else f"/proc/self/fd/{opened}"
     with contextlib.suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
+        for thread in Path(f"{root}/{pid}/task").iterdir():
             found += map(int, (thread / "children").read_text().split())
     return found
 
@@ -50,8 +51,12 @@ def tree(pid: int) -> list[int]:
 
 
 def kill(pid: int) -> None:
+    send(pid, signal.SIGKILL)
+
+
+def send(pid: int, signum: int) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signum)
 
 
 def stat(pid: int) -> Stat | None:

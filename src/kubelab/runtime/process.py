@@ -1,7 +1,6 @@
 """Becoming the container's program: what the forked child does last, between its isolation and execve(2).
 
-The order and the messages are runc's (libcontainer/init_linux.go, standard_init_linux.go); the capabilities that stay
-are Docker's default set (moby, oci/caps/defaults.go).
+The order and the messages are runc's (libcontainer/init_linux.go, standard_init_linux.go).
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import signal
 import stat
 import termios
@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from kubelab.runtime import syscalls, users
+from kubelab.runtime import capabilities, init, syscalls, users
+from kubelab.runtime.api import ContainerConfig, Security
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE
-# SETFCAP, by their numbers in capabilities(7)
-DEFAULT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31})
+
+
+NO_MORE = Security()
 
 
 class StartError(Exception):
@@ -38,6 +39,18 @@ class Process:
     user: str
     hostname: str
     tty: bool = False
+    security: Security = NO_MORE
+    ulimits: tuple[tuple[str, int, int], ...] = ()
+    oom_score_adj: int = 0
+    init: bool = False
+
+    @classmethod
+    def first(cls, config: ContainerConfig, hostname: str) -> Process:
+        """A container's own program."""
+        return cls(
+            config.argv, config.env, config.working_dir, config.user, hostname, config.tty,
+            config.security, config.ulimits, config.oom_score_adj, config.init,
+        )  # fmt: skip
 
 
 def environment(process: Process, home: str) -> dict[str, str]:
@@ -54,13 +67,33 @@ def execute(process: Process) -> NoReturn:
         user = users.lookup(process.user)
     except ValueError as error:
         raise StartError(str(error)) from None
-    enter_working_dir(process.working_dir or "/")
     reset_signals()
-    syscalls.limit_capabilities(DEFAULT_CAPABILITIES)
-    switch_user(user)
+    if process.init:
+        init.become()
+    limit(process)
+    enter_working_dir(process.working_dir or "/")
+    security = process.security
+    syscalls.limit_capabilities(capabilities.wanted(security.add_capabilities, security.drop_capabilities))
+    switch_user(user, security.supplementary_groups)
+    if security.no_new_privileges:
+        syscalls.forbid_new_privileges()
     syscalls.die_with_parent(signal.SIGKILL)  # after the change of user, which undoes it
     env = environment(process, user.home)
     replace_program(find_program(process.argv[0], env["PATH"]), process.argv, env)
+
+
+def limit(process: Process) -> None:
+    """Its resource limits and its place in the order of the out-of-memory killer. Raises StartError."""
+    for name, soft, hard in process.ulimits:
+        try:
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (soft, hard))
+        except (OSError, ValueError) as error:
+            raise StartError(f"error setting rlimit type {name}: {error}") from None
+    if process.oom_score_adj:
+        try:
+            Path("/proc/self/oom_score_adj").write_text(str(process.oom_score_adj))
+        except PermissionError:  # lowering it takes rights over the host, and runc goes on without them, too
+            return
 
 
 def enter_working_dir(path: str) -> None:
@@ -83,11 +116,11 @@ def reset_signals() -> None:
     os.umask(0o022)
 
 
-def switch_user(user: users.User) -> None:
+def switch_user(user: users.User, further: tuple[int, ...] = ()) -> None:
     """Become the user; where its ID is not mapped, in a nested user namespace in which our one user has that ID."""
     try:
-        if user.groups or user.uid or user.gid:
-            _set_groups(list(user.groups))
+        if user.groups or user.uid or user.gid or further:
+            _set_groups(list(dict.fromkeys((*user.groups, *further))))
         os.setgid(user.gid)
         os.setuid(user.uid)
     except OSError as error:

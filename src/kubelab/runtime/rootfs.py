@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,16 +28,24 @@ from kubelab.runtime.syscalls import (
     MS_REC,
     MS_RELATIME,
     MS_REMOUNT,
+    RESOLVE_BENEATH,
+    RESOLVE_IN_ROOT,
+    RESOLVE_NO_MAGICLINKS,
+    clone_mount,
     mount,
+    openat2,
     pivot_root,
+    place_mount,
     umount,
 )
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-MASKED = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi", "/proc/acpi")
-MASKED += ("/sys/firmware",)
+MASKED = ("/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats")
+MASKED += ("/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware")
+MASKED += ("/sys/devices/virtual/powercap",)
 READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _HARMLESS = MS_NOSUID | MS_NODEV | MS_NOEXEC
+TMPFS_FLAGS = {"noexec": MS_NOEXEC, "nosuid": MS_NOSUID, "nodev": MS_NODEV, "noatime": MS_NOATIME}
 
 
 @dataclass(frozen=True)
@@ -80,12 +89,14 @@ class RootFS:
         os.chdir("merged")
         _mount_kernel_views()
         _mount_devices(self.shm)
-        sources = [(os.open(Path(each.host_path).resolve(), os.O_PATH), each) for each in self.mounts]
+        sources = [(-1 if each.type == "tmpfs" else _source(each), each) for each in _outer_first(self.mounts)]
         pivot_root(".", ".")
-        for descriptor, each in sources:
-            _bind(descriptor, each)
-        umount(".", MNT_DETACH)  # the old root, which pivot_root has stacked under our working directory
+        umount(".", MNT_DETACH)  # the old root, stacked on the new one, where `..` of a link would find it
         os.chdir("/")
+        root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+        for descriptor, each in sources:
+            _mount(root, descriptor, each)
+        os.close(root)
         _hide_host()
         if self.readonly:
             _remount_readonly("/")
@@ -122,19 +133,62 @@ def _mount_devices(shm: Path) -> None:
         Path("dev", name).symlink_to(f"/proc/self/fd/{number}")
 
 
-def _bind(descriptor: int, wanted: Mount) -> None:
-    """Bind an opened host path. The container's root is in force already, so that its symbolic links stay inside it."""
-    source, target = Path(f"/proc/self/fd/{descriptor}"), Path("/") / wanted.container_path
-    if source.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
+def _outer_first(mounts: tuple[Mount, ...]) -> list[Mount]:
+    """A mount inside another one has to come after it, as dockerd sorts them."""
+    return sorted(mounts, key=lambda each: len(Path(each.container_path).parts))
+
+
+def _source(wanted: Mount) -> int:
+    """A copy of the host's mount; a sub_path may not lead out of it."""
+    opened = os.open(Path(wanted.host_path).resolve(), os.O_PATH)
+    if wanted.sub_path:
+        try:
+            opened = open_within(opened, wanted.sub_path, RESOLVE_BENEATH, folder=True)
+        except OSError as error:
+            message = f"subpath {wanted.sub_path!r} of {wanted.host_path}: {error.strerror}"
+            raise OSError(error.errno, message) from None
+    return clone_mount(opened)
+
+
+def open_within(root: int, path: str, resolve: int, *, folder: bool) -> int:
+    """Open a path below the opened `root`, made where it is missing. No symbolic link leads out, not even one that
+    somebody puts there meanwhile, and none of /proc's (what runc does by securejoin and its procfs handles)."""
+    path = path.strip("/") or "."
+    try:
+        return openat2(root, path, os.O_PATH, resolve | RESOLVE_NO_MAGICLINKS)
+    except FileNotFoundError:
+        above, _, name = path.rpartition("/")
+        if name in ("", ".", ".."):
+            raise
+    parent = open_within(root, above, resolve, folder=True)
+    try:
+        with contextlib.suppress(FileExistsError):
+            if folder:
+                os.mkdir(name, 0o755, dir_fd=parent)
+            else:
+                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent))
+    finally:
+        os.close(parent)
+    return openat2(root, path, os.O_PATH, resolve | RESOLVE_NO_MAGICLINKS)
+
+
+def _mount(root: int, source: int, wanted: Mount) -> None:
+    """Put a mount in its place. The container's root is in force already."""
+    is_folder = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
+    target = open_within(root, wanted.container_path, RESOLVE_IN_ROOT, folder=is_folder)
+    place = f"/proc/self/fd/{target}"
+    if source < 0:
+        flags = MS_NOSUID | MS_NODEV | sum(TMPFS_FLAGS[name] for name in wanted.options if name in TMPFS_FLAGS)
+        size = f",size={wanted.size}" if wanted.size else ""
+        mount("tmpfs", place, "tmpfs", flags, f"mode={wanted.mode:o}{size}")
     else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():  # touching a file that is there would copy it up into the container's own layer
-            target.touch()
-    mount(source, target, None, MS_BIND | MS_REC)
-    os.close(descriptor)
-    if wanted.readonly:
-        _remount_readonly(target)
+        place_mount(source, target)
+        os.close(source)
+    os.close(target)
+    if wanted.readonly:  # by its path again: the descriptor is of what the mount covers
+        covered = open_within(root, wanted.container_path, RESOLVE_IN_ROOT, folder=is_folder)
+        _remount_readonly(f"/proc/self/fd/{covered}")
+        os.close(covered)
 
 
 def _remount_readonly(target: str | Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from kubelab.home import Home
 from kubelab.runtime import wire
-from kubelab.runtime.api import RuntimeServiceError
+from kubelab.runtime.api import Resources, RuntimeServiceError
+from kubelab.runtime.cgroups import Cgroups
 from kubelab.runtime.containers import Containers, Images
 from kubelab.runtime.events import Events
 from kubelab.runtime.isolation import Isolation
@@ -24,7 +25,9 @@ class RuntimeService:
 
     def __init__(self, home: Home, isolation: Isolation, images: Images, tried: list[dict[str, Any]]) -> None:
         self.events = Events()
-        self.containers = Containers(home, isolation, images, self.events)
+        self.cgroups = Cgroups()
+        self.cgroups.start()
+        self.containers = Containers(home, isolation, images, self.events, self.cgroups)
         self.sandboxes = Sandboxes(home, isolation, self.containers, self.events)
         self._isolation = isolation
         self._tried = tried
@@ -34,9 +37,21 @@ class RuntimeService:
             "level": self._isolation.level,
             "tried": self._tried,
             "uid_map": self._isolation.uid_map,
-            "limits": self._isolation.limits(),
+            "limits": self._isolation.limits() | self._unenforced(),
+            "cgroup": self.cgroups.version,
+            "enforced": [name for name in ("memory", "cpu", "pids", "freezer") if self.cgroups.enforces(name)],
             "pid": os.getpid(),
         }
+
+    def _unenforced(self) -> dict[str, str]:
+        """What is missing because no cgroup can be written, by topic."""
+        missing = {
+            "memory": "a limit is enforced by sampling resident memory about ten times a second, not by a cgroup",
+            "cpu": "CPU limits are not enforced",
+            "pids": "limits on the number of processes are not enforced",
+            "freezer": "a container is paused by SIGSTOP to its processes, which their parents may notice",
+        }
+        return {name: text for name, text in missing.items() if not self.cgroups.enforces(name)}
 
     async def call(self, method: str, given: Parameters) -> Any:
         """The result in JSON's types. Raises RuntimeServiceError."""
@@ -49,8 +64,9 @@ class RuntimeService:
         self.sandboxes.process_died(pid)
         self._isolation.child_ended()
 
-    def stop_everything(self) -> Awaitable[Any]:
-        return asyncio.gather(*(self.sandboxes.remove(sandbox.id) for sandbox in self.sandboxes.list()))
+    async def stop_everything(self) -> None:
+        await asyncio.gather(*(self.sandboxes.remove(sandbox.id) for sandbox in self.sandboxes.list()))
+        self.cgroups.stop()
 
     async def _run_pod_sandbox(self, given: Parameters) -> str:
         return (await self.sandboxes.run(wire.sandbox_config(given["config"]))).id
@@ -83,6 +99,11 @@ _METHODS: dict[str, Callable[[RuntimeService, Parameters], Any]] = {
     "stop_container": lambda self, given: self.containers.stop(given["id"], given["timeout"]),
     "kill_container": lambda self, given: self.containers.kill(given["id"], given["signum"]),
     "remove_container": lambda self, given: self.containers.remove(given["id"]),
+    "pause_container": lambda self, given: self.containers.pause(given["id"]),
+    "resume_container": lambda self, given: self.containers.resume(given["id"]),
+    "update_container_resources": lambda self, given: self.containers.update_resources(
+        given["id"], Resources(**given["resources"])
+    ),
     "container_status": lambda self, given: wire.to_wire(self.containers.get(given["id"]).status()),
     "list_containers": RuntimeService._list_containers,
     "container_stats": lambda self, given: wire.to_wire(self.containers.stats(given["id"])),

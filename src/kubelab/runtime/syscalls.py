@@ -30,14 +30,19 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MS_RELATIME = 1 << 21
+RESOLVE_NO_MAGICLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT = 0x02, 0x08, 0x10
 MNT_DETACH = 2
 
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
 
 _CAPABILITY_VERSION_3 = 0x20080522
+_OPEN_TREE, _MOVE_MOUNT, _OPENAT2 = 428, 429, 437  # on every architecture
+_OPEN_TREE_CLONE, _AT_RECURSIVE, _AT_EMPTY_PATH, _FROM_AND_TO_EMPTY = 1, 0x8000, 0x1000, 0x04 | 0x40
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "loongarch64": 41, "ppc64le": 203, "s390x": 217}
 _PIVOT_ROOT |= {"i686": 217, "armv7l": 218, "armv6l": 218}
 
@@ -90,6 +95,23 @@ def mount(
     _check(result, f"mount {filesystem or 'bind'} {source} on {target} ({options or hex(flags)})")
 
 
+def clone_mount(opened: int) -> int:
+    """A copy of the mounts at an opened path, at no place yet (open_tree(2), Linux 5.2)."""
+    flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | _AT_EMPTY_PATH | os.O_CLOEXEC
+    result = _libc.syscall(ctypes.c_long(_OPEN_TREE), opened, b"", ctypes.c_uint(flags))
+    return _check(result, f"open_tree {_place(opened)}")
+
+
+def place_mount(mounts: int, target: int) -> None:
+    """Put what `clone_mount` gave at an opened path (move_mount(2))."""
+    result = _libc.syscall(ctypes.c_long(_MOVE_MOUNT), mounts, b"", target, b"", ctypes.c_uint(_FROM_AND_TO_EMPTY))
+    _check(result, f"mount on {_place(target)}")
+
+
+def _place(opened: int) -> str:
+    return str(Path(f"/proc/self/fd/{opened}").readlink())
+
+
 def umount(target: str | os.PathLike[str], flags: int = 0) -> None:
     _check(_libc.umount2(_bytes(target), flags), f"umount {target}")
 
@@ -101,6 +123,13 @@ def pivot_root(new_root: str, put_old: str) -> None:
         raise OSError(f"pivot_root: its number on {platform.machine()} is not known; add it to {Path(__file__).name}")
     result = _libc.syscall(ctypes.c_long(number), _bytes(new_root), _bytes(put_old))
     _check(result, f"pivot_root({new_root}, {put_old})")
+
+
+def openat2(folder: int, path: str, flags: int, resolve: int) -> int:
+    """Open a path below an opened folder under the rules of `resolve` (openat2(2), Linux 5.6)."""
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve)
+    result = _libc.syscall(ctypes.c_long(_OPENAT2), folder, _bytes(path), how, ctypes.c_size_t(len(how)))
+    return _check(result, f"open {path}")
 
 
 def prctl(option: int, argument: int) -> int:
@@ -116,6 +145,16 @@ def die_with_parent(signum: int) -> None:
 def become_subreaper() -> None:
     """Adopt the orphans among this process's descendants."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def hide_from_ptrace() -> None:
+    """Close this process's /proc/PID/{exe,mem,root,fd,…} to containers: /proc/PID/exe is a program of the host's."""
+    prctl(PR_SET_DUMPABLE, 0)
+
+
+def forbid_new_privileges() -> None:
+    """No set-user-ID program or file capability gives this process, or its children, more than it has."""
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
 def limit_capabilities(keep: frozenset[int]) -> None:

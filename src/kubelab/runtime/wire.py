@@ -129,14 +129,25 @@ def container_config(fields: Message) -> api.ContainerConfig:
         | {
             "argv": tuple(fields["argv"]),
             "env": tuple((name, value) for name, value in fields["env"]),
-            "mounts": tuple(api.Mount(**mount) for mount in fields["mounts"]),
+            "mounts": tuple(api.Mount(**mount | {"options": tuple(mount["options"])}) for mount in fields["mounts"]),
+            "resources": api.Resources(**fields["resources"]),
+            "security": api.Security(**{name: _tuple(value) for name, value in fields["security"].items()}),
+            "ulimits": tuple((name, soft, hard) for name, soft, hard in fields["ulimits"]),
         }
     )
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def sandbox_status(fields: Message) -> api.PodSandboxStatus:
     known = {"config": sandbox_config(fields["config"]), "state": api.SandboxState(fields["state"])}
     return api.PodSandboxStatus(**fields | known)
+
+
+def container_stats(fields: Message) -> api.ContainerStats:
+    return api.ContainerStats(**{name: _tuple(value) for name, value in fields.items()})
 
 
 def container_status(fields: Message) -> api.ContainerStatus:

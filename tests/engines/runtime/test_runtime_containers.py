@@ -10,7 +10,7 @@ import pytest
 
 from kubelab.images.changes import diff
 from kubelab.runtime import proc
-from kubelab.runtime.api import ContainerState, Level, Mount, RuntimeServiceError
+from kubelab.runtime.api import ContainerState, Level, Mount, Resources, RuntimeServiceError
 
 from .conftest import Lab, eventually
 
@@ -143,13 +143,13 @@ async def test_a_mount_whose_source_is_missing_is_refused(lab: Lab) -> None:
 
 
 async def test_above_its_memory_limit_a_container_is_killed(lab: Lab) -> None:
-    container = await lab.python(await lab.pod(), GROW, memory_limit=64 << 20)
+    container = await lab.python(await lab.pod(), GROW, resources=Resources(memory_limit=64 << 20))
     status = await lab.ended(container)
     assert (status.exit_code, status.reason) == (137, "OOMKilled")
 
 
 async def test_below_its_memory_limit_it_lives(lab: Lab) -> None:
-    code, _ = await lab.run(await lab.pod(), "sleep", "0.5", memory_limit=64 << 20)
+    code, _ = await lab.run(await lab.pod(), "sleep", "0.5", resources=Resources(memory_limit=64 << 20))
     assert code == 0
 
 

@@ -39,7 +39,12 @@ def test_a_request_lies_over_the_images_configuration():
     assert config["Labels"] == {"of": "image", "both": "request"}
     made = runtime_config(config, host, name="n", image_id="sha256:1", labels={}, log="/log")
     assert made.argv == ("enter", "default")
-    assert (made.working_dir, made.user, made.stop_signal, made.memory_limit) == ("/app", "7", "SIGINT", 64 << 20)
+    assert (made.working_dir, made.user, made.stop_signal, made.resources.memory_limit) == (
+        "/app",
+        "7",
+        "SIGINT",
+        64 << 20,
+    )
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_a_volume_stays_inside_the_image_whatever_its_links_say(tmp_path: Path) 
         folder.mkdir(parents=True)
     (merged / "var/run").symlink_to(outside)
     mount = Mount("/var/run/secrets/token", str(volume), True)
-    plain.link_volume(merged, mount, [mount])
+    plain.link_volume(merged, tmp_path, mount, [mount])
     assert list(outside.iterdir()) == []
     assert (merged / f"{outside}/secrets/token".lstrip("/")).readlink() == volume
 
@@ -205,7 +205,7 @@ def test_a_volume_may_lie_in_another(tmp_path: Path) -> None:
         folder.mkdir()
     mounts = [Mount(path, str(volume), False) for path, volume in zip(("/data", "/data/deep"), volumes, strict=True)]
     for mount in mounts:
-        plain.link_volume(merged, mount, mounts)
+        plain.link_volume(merged, tmp_path, mount, mounts)
     assert (merged / "data/deep").resolve() == volumes[1]
 
 

@@ -16,9 +16,10 @@ from kubelab.cluster.kubelet.expansion import expand
 from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.cluster.kubelet.reasons import StartError
 from kubelab.images.store import Image
-from kubelab.runtime.api import ContainerConfig, ContainerStatus, Mount
+from kubelab.runtime.api import ContainerConfig, ContainerStatus, Mount, Resources
 
 DEFAULT_TERMINATION_PATH = "/dev/termination-log"
+_PERIOD = 100_000  # microseconds: QuotaPeriod
 
 
 def log_path(folder: Path, pod: Pod, container_name: str, attempt: int) -> Path:
@@ -68,7 +69,7 @@ def container_config(
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
         stdin_once=bool(container.get("stdinOnce")),
-        memory_limit=_memory_limit(container),
+        resources=resources(container),
         readonly_rootfs=bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem")),
     )
 
@@ -121,6 +122,16 @@ def _annotations(container: Container, termination_log: Path, image_id: str) -> 
     }
 
 
-def _memory_limit(container: Container) -> int:
-    limit = ((container.get("resources") or {}).get("limits") or {}).get("memory")
-    return math.ceil(quantity.parse(limit)) if limit is not None else 0
+def resources(container: Container) -> Resources:
+    """Its requests and limits in the kernel's terms (pkg/kubelet/kuberuntime: calculateLinuxResources; the numbers
+    are pkg/kubelet/cm/helpers_linux.go's MilliCPUToShares and MilliCPUToQuota)."""
+    asked = container.get("resources") or {}
+    limits, requests = asked.get("limits") or {}, asked.get("requests") or {}
+    cpu = quantity.parse(requests.get("cpu", limits.get("cpu", "0")))
+    quota = quantity.parse(limits.get("cpu", "0")) * _PERIOD
+    return Resources(
+        memory_limit=math.ceil(quantity.parse(limits.get("memory", "0"))),
+        cpu_shares=min(max(int(cpu * 1024), 2), 262144),
+        cpu_quota=max(math.ceil(quota), 1000) if quota else 0,
+        cpu_period=_PERIOD,
+    )

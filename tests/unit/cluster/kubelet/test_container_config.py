@@ -52,7 +52,7 @@ def test_the_images_environment_lies_below_the_pods(tmp_path: Path) -> None:
 
 def test_working_dir_and_limits(tmp_path: Path) -> None:
     made = make(tmp_path, resources={"limits": {"memory": "64Mi"}})
-    assert (made.working_dir, made.memory_limit) == ("/srv", 64 * 2**20)
+    assert (made.working_dir, made.resources.memory_limit) == ("/srv", 64 * 2**20)
     assert make(tmp_path, image={"Cmd": ["x"]}, workingDir="/w").working_dir == "/w"
 
 
