@@ -53,6 +53,11 @@ def _of_the_daemon(home: Home) -> Iterator[Finding]:
     for each in version["tried"]:
         attempt = {**each, "level": Level(each["level"]), "steps": tuple(each["steps"])}
         yield from _attempt(levels.Attempt(**attempt))
+    if version["enforced"]:
+        text = f"cgroups of version {version['cgroup']} enforce: {', '.join(version['enforced'])}"
+        yield Finding("cgroups", text)
+    else:
+        yield Finding("cgroups", "none may be written here", State.NOTE)
     for name, value in version["limits"].items():
         yield Finding("", f"{name}: {value}")
 
