@@ -29,8 +29,6 @@ VOLUMES = (
 # kind -> path -> why not (the text of the warning after the field's path)
 NOT_HONOURED: dict[str, dict[str, str]] = {
     "pod": {
-        "affinity.podAffinity": "the scheduler honours node affinity only",
-        "affinity.podAntiAffinity": "the scheduler honours node affinity only",
         "ephemeralContainers": "ephemeral containers are not started",
         "hostIPC": "nodes refuse it: pods have an IPC namespace of their own",
         "hostNetwork": "nodes refuse it: pods have a network of their own",
@@ -41,7 +39,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "resourceClaims": "there is no dynamic resource allocation",
         "resources": "resources of the pod as a whole are not enforced",
         "runtimeClassName": "there is one runtime",
-        "topologySpreadConstraints": "the scheduler spreads pods by its own defaults",
         **{f"securityContext.{field}": SECURITY for field in POD_SECURITY},
         **{f"containers[].securityContext.{field}": SECURITY for field in CONTAINER_SECURITY},
         "containers[].ports[].hostPort": "ports are reached by a service, a node port or port-forward",

@@ -1,7 +1,7 @@
 """The scheduler: gives every pod a node, through the API alone.
 
-Upstream: cmd/kube-scheduler, pkg/scheduler. `queue.py` says who is next, `filters.py` where a pod can run,
-`scores.py` where it should, `scheduler.py` does it.
+Upstream: cmd/kube-scheduler, pkg/scheduler. `queue.py` says who is next, `plugins/` where a pod can run and where it
+should, `preemption.py` who would have to make room, `scheduler.py` does it.
 """
 
 from __future__ import annotations

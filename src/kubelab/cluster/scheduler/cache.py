@@ -6,7 +6,8 @@ decision until the watch shows it bound, so that the next pod is not put into th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kubelab.cluster.pods import is_terminal, node_name
@@ -23,20 +24,36 @@ class NodeInfo:
     allocatable: Amount = NOTHING
     allowed_pods: int = 0
     pods: dict[str, PodInfo] = field(default_factory=dict)  # by UID
+    with_affinity: dict[str, PodInfo] = field(default_factory=dict)  # those that have a say about other pods
     requested: Amount = NOTHING
     non_zero_requested: Amount = NOTHING
+
+    @property
+    def name(self) -> str:
+        return self.node["metadata"]["name"]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.node["metadata"].get("labels") or {}
 
     def set_node(self, node: Object) -> None:
         self.node = node
         self.allocatable, self.allowed_pods = allocatable(node)
 
+    def copy(self) -> NodeInfo:
+        """To try out what would be, with other pods."""
+        return replace(self, pods=dict(self.pods), with_affinity=dict(self.with_affinity))
+
     def add(self, info: PodInfo) -> None:
-        self.pods[info.pod["metadata"]["uid"]] = info
+        self.pods[info.uid] = info
+        if info.has_affinity:
+            self.with_affinity[info.uid] = info
         self.requested += info.requested
         self.non_zero_requested += info.non_zero_requested
 
     def remove(self, uid: str) -> None:
         info = self.pods.pop(uid)
+        self.with_affinity.pop(uid, None)
         self.requested -= info.requested
         self.non_zero_requested -= info.non_zero_requested
 

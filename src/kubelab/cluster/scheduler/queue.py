@@ -1,8 +1,10 @@
 """Pods that wait to be scheduled: ready to try (active), tried lately (backoff), or waiting for the cluster to
 change.
 
-Upstream: pkg/scheduler/internal/queue/scheduling_queue.go. The back-off is 1 s, doubled by each attempt, at most 10
-s; any change that could help moves waiting pods on, and so do five minutes.
+Upstream: pkg/scheduler/backend/queue/scheduling_queue.go. A pod that no node could take waits for a change that may
+help it: the rules that rejected it say so (QueueingHint). It then backs off, 1 s doubled by each attempt and at most
+10 s, unless the scheduler has nothing better to do (SchedulerPopFromBackoffQ, on since 1.33); after an error it backs
+off in any case. After five minutes it is tried without a reason.
 """
 
 from __future__ import annotations
@@ -10,13 +12,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubelab.clock import Clock
 from kubelab.cluster.pods import is_terminal
+from kubelab.cluster.scheduler.framework import Change
 
 Object = dict[str, Any]
+Hint = Callable[["Waiting", Change], bool]
 
 INITIAL_BACKOFF = 1.0  # seconds
 MAX_BACKOFF = 10.0  # seconds
@@ -26,30 +31,37 @@ FLUSH_PERIOD = 30.0  # seconds
 
 @dataclass
 class Waiting:
-    """One pod in the queue: `attempts` so far, and when (monotonic) the last one failed."""
+    """One pod in the queue: `attempts` so far, when (monotonic) the last one failed, and the rules that rejected it."""
 
     pod: Object
     attempts: int = 0
     failed_at: float = 0.0
-    cycle: int = -1  # the moves of the queue that had happened when its attempt began
+    rejected_by: frozenset[str] = frozenset()
+    in_flight: bool = False
+    meanwhile: list[Change] = field(default_factory=list)  # what happened during the attempt
+    patient: bool = False  # its back-off has to be waited for
 
     @property
     def uid(self) -> str:
         return self.pod["metadata"]["uid"]
+
+    @property
+    def priority(self) -> int:
+        return self.pod["spec"].get("priority") or 0
 
     def backoff(self) -> float:
         return min(INITIAL_BACKOFF * 2 ** min(self.attempts - 1, 16), MAX_BACKOFF) if self.attempts else 0.0
 
 
 class SchedulingQueue:
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, hint: Hint = lambda waiting, change: True) -> None:
+        """`hint` says whether a change may help a pod that was rejected."""
+        self._clock, self._hint = clock, hint
         self._active: list[tuple[int, int, str]] = []  # (-priority, order, UID)
         self._known: dict[str, Waiting] = {}  # every pod that the queue answers for, the one in flight included
         self._backing_off: dict[str, asyncio.Task[None]] = {}
         self._unschedulable: set[str] = set()
         self._order = itertools.count()
-        self._moves = 0
         self._not_empty = asyncio.Event()
 
     def add(self, pod: Object) -> None:
@@ -80,31 +92,51 @@ class SchedulingQueue:
     async def pop(self) -> Waiting:
         """The next pod to try: highest priority first, then longest waiting. It counts as an attempt."""
         while True:
-            while self._active:
-                _, _, uid = heapq.heappop(self._active)
-                waiting = self._known.get(uid)
-                if waiting is not None:
-                    waiting.attempts += 1
-                    waiting.cycle = self._moves
-                    return waiting
+            waiting = self._next_active() or self._next_backing_off()
+            if waiting is not None:
+                waiting.attempts += 1
+                waiting.in_flight = True
+                waiting.meanwhile.clear()
+                return waiting
             self._not_empty.clear()
             await self._not_empty.wait()
 
-    def failed(self, waiting: Waiting) -> None:
-        """The attempt failed: tried again after the back-off where the cluster changed meanwhile, else it waits."""
+    def _next_active(self) -> Waiting | None:
+        while self._active:
+            _, _, uid = heapq.heappop(self._active)
+            if uid in self._known:
+                return self._known[uid]
+        return None
+
+    def _next_backing_off(self) -> Waiting | None:
+        """With nothing else to do there is no reason to wait."""
+        ready = [self._known[uid] for uid in self._backing_off if not self._known[uid].patient]
+        if not ready:
+            return None
+        waiting = min(ready, key=lambda w: (-w.priority, w.failed_at))
+        self._backing_off.pop(waiting.uid).cancel()
+        return waiting
+
+    def failed(self, waiting: Waiting, rejected_by: frozenset[str] = frozenset(), *, error: bool = False) -> None:
+        """The attempt failed: tried again after the back-off where something helpful happened meanwhile, or where it
+        was an `error`; else it waits.
+        """
         if self._known.get(waiting.uid) is not waiting:
             return
+        waiting.in_flight, waiting.rejected_by, waiting.patient = False, rejected_by, error
         waiting.failed_at = self._clock.monotonic()
-        if self._moves > waiting.cycle:
+        if error or any(self._hint(waiting, change) for change in waiting.meanwhile):
             self._move(waiting.uid)
         else:
             self._unschedulable.add(waiting.uid)
 
-    def move_all(self) -> None:
-        """Something changed that may make room: try every waiting pod again, each after its back-off."""
-        self._moves += 1
-        for uid in list(self._unschedulable):
-            self._move(uid)
+    def happened(self, change: Change) -> None:
+        """The cluster changed: pods that it may help are tried again."""
+        for waiting in list(self._known.values()):
+            if waiting.in_flight:
+                waiting.meanwhile.append(change)
+            elif waiting.uid in self._unschedulable and self._hint(waiting, change):
+                self._move(waiting.uid)
 
     async def flush_forever(self) -> None:
         """Try again what has waited for five minutes, in case a change that helps was not seen as one."""
@@ -127,6 +159,7 @@ class SchedulingQueue:
             self._activate(uid)
         elif uid not in self._backing_off:
             self._backing_off[uid] = asyncio.ensure_future(self._activate_after(uid, remaining))
+            self._not_empty.set()
 
     async def _activate_after(self, uid: str, seconds: float) -> None:
         await self._clock.sleep(seconds)
@@ -135,8 +168,7 @@ class SchedulingQueue:
             self._activate(uid)
 
     def _activate(self, uid: str) -> None:
-        priority = self._known[uid].pod["spec"].get("priority") or 0
-        heapq.heappush(self._active, (-priority, next(self._order), uid))
+        heapq.heappush(self._active, (-self._known[uid].priority, next(self._order), uid))
         self._not_empty.set()
 
 

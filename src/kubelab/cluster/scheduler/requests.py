@@ -1,15 +1,18 @@
-"""What a pod asks of a node: CPU, memory, host ports.
+"""What a pod asks of a node: CPU, memory and whatever else can be requested, host ports; and whom it wants near.
 
 Upstream: staging/src/k8s.io/component-helpers/resource/helpers.go; pkg/scheduler/util/pod_resources.go for the
-amounts that a container without requests is counted with when nodes are scored.
+amounts that a container without requests is counted with when nodes are scored; PodInfo in
+pkg/scheduler/framework/types.go.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubelab.cluster import quantity
+from kubelab.cluster.scheduler.affinity_terms import AffinityTerm, affinity_terms
 
 Object = dict[str, Any]
 
@@ -19,19 +22,30 @@ DEFAULT_MEMORY = 200 * 1024 * 1024  # bytes
 
 @dataclass(frozen=True)
 class Amount:
-    """CPU in thousandths of a core, memory in bytes."""
+    """CPU in thousandths of a core, memory in bytes; `others` are ephemeral-storage, huge pages and what a device
+    plugin offers, each in its own unit.
+    """
 
     milli_cpu: int = 0
     memory: int = 0
+    others: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(self.milli_cpu + other.milli_cpu, self.memory + other.memory)
+        return self._with(other, lambda mine, theirs: mine + theirs)
 
     def __sub__(self, other: Amount) -> Amount:
-        return Amount(self.milli_cpu - other.milli_cpu, self.memory - other.memory)
+        return self._with(other, lambda mine, theirs: mine - theirs)
 
     def at_least(self, other: Amount) -> Amount:
-        return Amount(max(self.milli_cpu, other.milli_cpu), max(self.memory, other.memory))
+        return self._with(other, max)
+
+    def _with(self, other: Amount, combine: Callable[[int, int], int]) -> Amount:
+        others = self.others
+        if self.others or other.others:
+            names = [*self.others, *(name for name in other.others if name not in self.others)]
+            combined = {name: combine(self.others.get(name, 0), other.others.get(name, 0)) for name in names}
+            others = {name: amount for name, amount in combined.items() if amount}
+        return Amount(combine(self.milli_cpu, other.milli_cpu), combine(self.memory, other.memory), others)
 
 
 NOTHING = Amount()
@@ -45,10 +59,27 @@ class PodInfo:
     requested: Amount
     non_zero_requested: Amount
     host_ports: frozenset[tuple[str, str, int]]  # (host IP, protocol, port)
+    affinity: tuple[AffinityTerm, ...] = ()  # required
+    anti_affinity: tuple[AffinityTerm, ...] = ()  # required
+    preferred: tuple[AffinityTerm, ...] = ()  # of both kinds; a negative weight keeps away
 
     @classmethod
     def of(cls, pod: Object) -> PodInfo:
-        return cls(pod, pod_requests(pod), pod_requests(pod, non_zero=True), _host_ports(pod))
+        requested, non_zero = pod_requests(pod), pod_requests(pod, non_zero=True)
+        return cls(pod, requested, non_zero, _host_ports(pod), *affinity_terms(pod))
+
+    @property
+    def uid(self) -> str:
+        return self.pod["metadata"]["uid"]
+
+    @property
+    def priority(self) -> int:
+        return self.pod["spec"].get("priority") or 0
+
+    @property
+    def has_affinity(self) -> bool:
+        """Whether it says something about other pods."""
+        return bool(self.affinity or self.anti_affinity or self.preferred)
 
 
 def pod_requests(pod: Object, *, non_zero: bool = False) -> Amount:
@@ -74,9 +105,11 @@ def _container_requests(container: Object, non_zero: bool) -> Amount:
 
 
 def _amount(resources: dict[str, Any], default: Amount) -> Amount:
+    others = {name: int(quantity.parse(v)) for name, v in resources.items() if name not in ("cpu", "memory", "pods")}
     return Amount(
         quantity.milli(resources["cpu"]) if "cpu" in resources else default.milli_cpu,
         int(quantity.parse(resources["memory"])) if "memory" in resources else default.memory,
+        {name: amount for name, amount in others.items() if amount},
     )
 
 
@@ -87,9 +120,11 @@ def allocatable(node: Object) -> tuple[Amount, int]:
 
 
 def _host_ports(pod: Object) -> frozenset[tuple[str, str, int]]:
+    spec = pod["spec"]
+    sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
     return frozenset(
         (port.get("hostIP") or "0.0.0.0", port.get("protocol") or "TCP", port["hostPort"])
-        for container in pod["spec"].get("containers") or ()
+        for container in (*sidecars, *(spec.get("containers") or ()))
         for port in container.get("ports") or ()
         if port.get("hostPort")
     )

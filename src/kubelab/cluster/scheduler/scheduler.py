@@ -1,4 +1,4 @@
-"""Schedule one pod after another: filter, score, assume, and bind in the background.
+"""Schedule one pod after another: filter, score, assume, and bind in the background; or say why not, and make room.
 
 Upstream: pkg/scheduler/schedule_one.go, eventhandlers.go.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Coroutine
 from typing import Any
 
 from kubelab.clock import Clock
@@ -18,10 +19,16 @@ from kubelab.cluster.pods import condition, is_terminal, is_terminating, node_na
 from kubelab.cluster.resources import NODES, PODS
 from kubelab.cluster.scheduler.cache import Cache
 from kubelab.cluster.scheduler.diagnosis import fit_error
-from kubelab.cluster.scheduler.filters import Rejection, first_rejection
+from kubelab.cluster.scheduler.filtering import Rejections, feasible_nodes
+from kubelab.cluster.scheduler.framework import Change, Cycle
+from kubelab.cluster.scheduler.listers import Listers
+from kubelab.cluster.scheduler.nominator import Nominator
+from kubelab.cluster.scheduler.plugins import BY_NAME
+from kubelab.cluster.scheduler.preemption import Preemption, preempt
 from kubelab.cluster.scheduler.queue import SchedulingQueue, Waiting
 from kubelab.cluster.scheduler.requests import PodInfo
-from kubelab.cluster.scheduler.scores import best
+from kubelab.cluster.scheduler.scoring import best
+from kubelab.cluster.scheduler.victims import VictimRemover
 from kubelab.cluster.times import timestamp
 
 log = logging.getLogger(__name__)
@@ -32,7 +39,11 @@ NAME = "default-scheduler"
 
 
 class Unschedulable(Exception):
-    """No node can run the pod now; the message says why, node by node."""
+    """No node can run the pod now; `rejections` says why, node by node."""
+
+    def __init__(self, rejections: Rejections) -> None:
+        super().__init__(fit_error(rejections))
+        self.rejections = rejections
 
 
 class Scheduler:
@@ -40,13 +51,14 @@ class Scheduler:
         self, client: APIClient, informers: Informers, clock: Clock, *, chance: random.Random | None = None
     ) -> None:
         self._client, self._clock = client, clock
-        self._informers = informers
+        self._informers, self._listers = informers, Listers(informers)
         self._recorder = EventRecorder(client, NAME, clock=clock)
         self._chance = chance or random.Random()
-        self.cache, self.queue = Cache(), SchedulingQueue(clock)
-        self._bindings: set[asyncio.Task[None]] = set()
+        self.cache, self.queue, self.nominator = Cache(), SchedulingQueue(clock, self._may_help), Nominator()
+        self._victims = VictimRemover(client, self._recorder, clock)
+        self._background: set[asyncio.Task[None]] = set()  # bindings and evictions
         informers.of(PODS).add_handler(self._pod_set, self._pod_updated, self._pod_deleted)
-        informers.of(NODES).add_handler(self._node_set, self._node_updated, self._node_deleted)
+        informers.of(NODES).add_handler(lambda node: self._node_set(None, node), self._node_set, self._node_deleted)
 
     async def run(self) -> None:
         """Schedule until cancelled; whoever runs this starts the informers."""
@@ -60,78 +72,101 @@ class Scheduler:
         finally:
             flushing.cancel()
             self.queue.close()
-            for binding in self._bindings:
-                binding.cancel()
+            for task in self._background:
+                task.cancel()
             await self._recorder.stop()
 
     # -- handlers
 
-    def _pod_set(self, pod: Object) -> None:
+    def _pod_set(self, pod: Object, old: Object | None = None) -> None:
         if node_name(pod):
             self.cache.set_pod(pod)
-            self.queue.remove(pod["metadata"]["uid"])
-            if is_terminal(pod):
-                self.queue.move_all()
+            self._leave(pod["metadata"]["uid"])
+            self._assigned(old, pod)
         elif _is_ours(pod):
+            self.nominator.update(pod)
             self.queue.add(pod)
+
+    def _assigned(self, old: Object | None, pod: Object) -> None:
+        """A pod is on a node: tell those that wait, where that may matter to them."""
+        before = old if old is not None and node_name(old) else None
+        if is_terminal(pod):
+            self.queue.happened(Change("pod", before or pod, None))
+        elif before is None or _pod_changed(before, pod):
+            self.queue.happened(Change("pod", before, pod))
 
     def _pod_updated(self, old: Object, new: Object) -> None:
         uid = new["metadata"]["uid"]
         if old["metadata"]["uid"] != uid:
             self._pod_deleted(old)
         if node_name(new):
-            self._pod_set(new)
+            self._pod_set(new, old)
         elif not _is_ours(new):
-            self.queue.remove(uid)
+            self._leave(uid)
         elif not self.cache.is_assumed(uid):
+            self._nomination_changed(old, new)
             self.queue.update(old, new)
 
     def _pod_deleted(self, pod: Object) -> None:
         uid = pod["metadata"]["uid"]
-        self.queue.remove(uid)
+        self._leave(uid)
         self.cache.remove_pod(uid)
-        self.queue.move_all()
+        if node_name(pod):
+            self.queue.happened(Change("pod", pod, None))
 
-    def _node_set(self, node: Object) -> None:
+    def _leave(self, uid: str) -> None:
+        self.queue.remove(uid)
+        self.nominator.remove(uid)
+
+    def _nomination_changed(self, old: Object, new: Object) -> None:
+        if _nominated(new):
+            self.nominator.update(new)
+        elif _nominated(old):
+            self.nominator.remove(new["metadata"]["uid"])
+
+    def _node_set(self, old: Object | None, node: Object) -> None:
         self.cache.set_node(node)
-        self.queue.move_all()
-
-    def _node_updated(self, old: Object, new: Object) -> None:
-        self.cache.set_node(new)
-        if _node_changed(old, new):
-            self.queue.move_all()
+        if old is None or _node_changed(old, node):
+            self.queue.happened(Change("node", old, node))
 
     def _node_deleted(self, node: Object) -> None:
         self.cache.remove_node(node["metadata"]["name"])
+        self.queue.happened(Change("node", node, None))
+
+    def _may_help(self, waiting: Waiting, change: Change) -> bool:
+        """Ask the rules that rejected the pod; nobody in particular did where there was no node at all."""
+        info = PodInfo.of(waiting.pod)
+        rules = [BY_NAME[name] for name in waiting.rejected_by]
+        return not rules or any(rule.may_help(info, change, self._listers) for rule in rules)
 
     # -- one pod
 
     async def _schedule_one(self, waiting: Waiting) -> None:
         info = PodInfo.of(waiting.pod)
+        cycle = Cycle(info, self.cache.nodes(), self._listers)
         try:
-            node = self.choose(info)
+            node = self.choose(cycle)
         except Unschedulable as error:
-            await self._failed(waiting, "Unschedulable", str(error))
+            await self._find_room(waiting, cycle, error.rejections)
             return
         self.cache.assume(info, node)
-        binding = asyncio.create_task(self._bind(waiting, node), name=f"bind/{waiting.pod['metadata']['name']}")
-        self._bindings.add(binding)
-        binding.add_done_callback(self._bindings.discard)
+        self._start(self._bind(waiting, node), f"bind/{waiting.pod['metadata']['name']}")
 
-    def choose(self, info: PodInfo) -> str:
+    def choose(self, cycle: Cycle) -> str:
         """The name of the best node for the pod. Raises Unschedulable."""
-        rejections: list[Rejection] = []
-        feasible = []
-        for node in self.cache.nodes():
-            rejection = first_rejection(info, node)
-            if rejection is None:
-                feasible.append(node)
-            else:
-                rejections.append(rejection)
+        feasible, rejections = feasible_nodes(cycle, self.nominator)
         if not feasible:
-            raise Unschedulable(fit_error(rejections))
-        chosen = feasible[0] if len(feasible) == 1 else self._chance.choice(best(info, feasible))
-        return chosen.node["metadata"]["name"]
+            raise Unschedulable(rejections)
+        nominated = _nominated(cycle.pod.pod)
+        if any(node.name == nominated for node in feasible):
+            return nominated  # room was made for it there
+        chosen = feasible[0] if len(feasible) == 1 else self._chance.choice(best(cycle, feasible))
+        return chosen.name
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _bind(self, waiting: Waiting, node: str) -> None:
         pod = waiting.pod
@@ -146,20 +181,37 @@ class Scheduler:
             await self._client.create_subresource(PODS, metadata["name"], "binding", binding, metadata["namespace"])
         except NotFound:
             self.cache.forget(waiting.uid)
-            self.queue.remove(waiting.uid)
+            self._leave(waiting.uid)
         except APIError as error:
             self.cache.forget(waiting.uid)
-            self.queue.move_all()
-            await self._failed(waiting, "SchedulerError", f"binding rejected: {error}")
+            self.queue.happened(Change("pod", pod, None))
+            self.queue.failed(waiting, error=True)
+            await self._tell_failure(waiting, "SchedulerError", f"binding rejected: {error}")
         else:
             full_name = f"{metadata['namespace']}/{metadata['name']}"
             self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {full_name} to {node}")
 
-    async def _failed(self, waiting: Waiting, reason: str, message: str) -> None:
-        self.queue.failed(waiting)
+    async def _find_room(self, waiting: Waiting, cycle: Cycle, rejections: Rejections) -> None:
+        """No node fits: see whether less important pods may go, and wait."""
+        result = preempt(cycle, rejections, self.nominator) if rejections else Preemption()
+        if result.node:
+            outranked = [i for i in self.nominator.on(result.node) if i.priority < cycle.pod.priority]
+            self.nominator.nominate(cycle.pod, result.node)
+            for info in outranked:
+                self.nominator.remove(info.uid)
+            self._start(self._victims.remove(cycle.pod, result, outranked), f"preempt/{waiting.uid}")
+        elif result.gives_up:
+            self.nominator.remove(waiting.uid)
+        self.queue.failed(waiting, frozenset(rejection.plugin for rejection in rejections.values()))
+        nominated = None if not result.node and not result.gives_up else result.node
+        await self._tell_failure(waiting, "Unschedulable", fit_error(rejections, result.message), nominated)
+
+    async def _tell_failure(self, waiting: Waiting, reason: str, message: str, nominated: str | None = None) -> None:
+        """An Event and the condition PodScheduled; `nominated` is the node to note with it, None for no change."""
         self._recorder.event(waiting.pod, "Warning", "FailedScheduling", message)
         existing = condition(waiting.pod, "PodScheduled") or {}
-        if (existing.get("status"), existing.get("reason"), existing.get("message")) == ("False", reason, message):
+        same = (existing.get("status"), existing.get("reason"), existing.get("message")) == ("False", reason, message)
+        if same and (nominated is None or nominated == _nominated(waiting.pod)):
             return
         changed = existing["lastTransitionTime"] if existing.get("status") == "False" else timestamp(self._clock.now())
         new = {
@@ -170,12 +222,25 @@ class Scheduler:
             "lastProbeTime": None,
             "lastTransitionTime": changed,
         }
+        status: Object = {"conditions": [new]}
+        if nominated is not None and nominated != _nominated(waiting.pod):
+            status["nominatedNodeName"] = nominated or None
         metadata = waiting.pod["metadata"]
-        patch = {"metadata": {"uid": metadata["uid"]}, "status": {"conditions": [new]}}
+        patch = {"metadata": {"uid": metadata["uid"]}, "status": status}
         try:
             await self._client.patch(PODS, metadata["name"], patch, metadata["namespace"], subresource="status")
         except APIError as error:
             log.info("condition of pod %s/%s not written: %s", metadata["namespace"], metadata["name"], error)
+
+
+def _nominated(pod: Object) -> str:
+    return (pod.get("status") or {}).get("nominatedNodeName") or ""
+
+
+def _pod_changed(old: Object, new: Object) -> bool:
+    """What others can see of a running pod: its labels, what it asks for, that it leaves."""
+    parts = ("labels", "deletionTimestamp")
+    return old["spec"] != new["spec"] or any(old["metadata"].get(part) != new["metadata"].get(part) for part in parts)
 
 
 def _is_ours(pod: Object) -> bool:

@@ -11,6 +11,7 @@ from kubelab.cluster import quantity
 from kubelab.cluster.apiserver import apiaccess, coverage, errors
 from kubelab.cluster.apiserver.defaults import pod as defaults
 from kubelab.cluster.apiserver.fielderrors import FieldError
+from kubelab.cluster.apiserver.kinds import scheduling
 from kubelab.cluster.apiserver.registry import Registry
 from kubelab.cluster.apiserver.strategy import Strategy
 from kubelab.cluster.apiserver.validation import pod as validation
@@ -59,6 +60,7 @@ class PodStrategy(Strategy):
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+        scheduling.prepare(obj)
 
     def validate(self, obj: Object) -> list[FieldError]:
         return validation.pod(obj)

@@ -142,6 +142,7 @@ def pod_update(obj: Object, old: Object) -> list[FieldError]:
     if any(toleration not in (new_spec.get("tolerations") or []) for toleration in before):
         text = "existing toleration can not be modified except its tolerationSeconds"
         problems.append(forbidden("spec.tolerations", text))
+    problems += _gates_update(new_spec, old_spec)
     if _fixed(new_spec) != _fixed(old_spec):
         changed = sorted(
             key for key in {*new_spec, *old_spec} if _fixed(new_spec).get(key) != _fixed(old_spec).get(key)
@@ -150,9 +151,22 @@ def pod_update(obj: Object, old: Object) -> list[FieldError]:
     return problems
 
 
+def _gates_update(new: Object, old: Object) -> list[FieldError]:
+    """Scheduling gates can be taken away only (validateSchedulingGatesUpdate)."""
+    known = {gate["name"] for gate in old.get("schedulingGates") or ()}
+    names = [gate.get("name", "") for gate in new.get("schedulingGates") or ()]
+    return [
+        forbidden(
+            f"spec.schedulingGates[{i}].name", f"only deletion is allowed, but found new scheduling gate '{name}'"
+        )
+        for i, name in enumerate(names)
+        if name not in known
+    ]
+
+
 def _fixed(spec: Object) -> Object:
     """The part of a spec that no update may change."""
-    free = {"activeDeadlineSeconds", "tolerations", "containers", "initContainers"}
+    free = {"activeDeadlineSeconds", "tolerations", "containers", "initContainers", "schedulingGates"}
     fixed: Object = {key: value for key, value in spec.items() if key not in free and value not in ("", [], {}, None)}
     for field in ("containers", "initContainers"):
         fixed[field] = [
