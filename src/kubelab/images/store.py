@@ -93,7 +93,7 @@ class ImageStore:
 
     def put_image(self, config: dict[str, Any] | bytes, parent: str = "") -> str:
         """Keep a config whose layers are registered and return the image's ID. The same config is the same image."""
-        data = config if isinstance(config, bytes) else json.dumps(config, separators=(",", ":")).encode()
+        data = config if isinstance(config, bytes) else as_go_writes(config)
         for chain in chain_ids(json.loads(data).get("rootfs", {}).get("diff_ids") or []):
             if not self._layers.has(chain):
                 raise ImageConflict(f"layer {chain} is not in the store: register it before the image that lists it")
@@ -236,6 +236,14 @@ class ImageStore:
     def load(self, source: BinaryIO) -> list[Image]:
         """Read what `docker save` wrote (or an OCI layout), naming the images as it says."""
         return archive.load(self, source)
+
+
+def as_go_writes(value: Any) -> bytes:
+    """JSON as Go's encoding/json has it, so that equal images get equal IDs: no blanks, and `<`, `>`, `&` escaped."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text.encode(errors="surrogatepass")
 
 
 def short(image_id: str) -> str:

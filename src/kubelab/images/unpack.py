@@ -112,6 +112,8 @@ class _Unpacker:
             return
         if member.islnk():
             os.link(self._link_target(member), path, follow_symlinks=False)
+            if not path.is_symlink():
+                self._set_attributes(path, member)
             return
         if member.issym():
             path.symlink_to(member.linkname)

@@ -7,6 +7,7 @@ with their own attributes, new ones with mode 0755.
 from __future__ import annotations
 
 import copy
+import stat
 import tarfile
 import tempfile
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import IO, BinaryIO
 
-from kubelab.images.changes import entry
+from kubelab.images.changes import entry, name_owners, normal
 from kubelab.images.tarstream import TarWriter
 from kubelab.images.view import MergedView
 
@@ -28,9 +29,10 @@ class Addition:
         self._view, self._owner = view, owner
         self._entries: dict[str, tuple[tarfile.TarInfo, Opener | None]] = {}
         self._now = int(time.time())
+        self._given: set[str] = set()  # folders whose time comes from their source
 
-    def folder(self, path: str) -> None:
-        """The folder `path` (absolute, resolved) and all above it. Raises NotADirectoryError."""
+    def folder(self, path: str, owner: tuple[int, int] | None = None) -> None:
+        """The folder `path` and all above it; new ones are `owner`'s. Raises NotADirectoryError."""
         for each in [*reversed(PurePosixPath(path).parents), PurePosixPath(path)]:
             name = str(each).lstrip("/")
             if not name or name in self._entries:
@@ -40,13 +42,21 @@ class Addition:
             status = self._view.lstat(str(each))
             if status is not None and not self._view.is_dir(str(each)):
                 raise NotADirectoryError(f"mkdir {each}: not a directory")
-            self._entries[name] = (entry(name, status) if status else self._new_folder(name), None)
+            self._entries[name] = (entry(name, status) if status else self._new_folder(name, owner), None)
+            if status is None:
+                self._touch(name)
 
-    def _new_folder(self, name: str) -> tarfile.TarInfo:
+    def _touch(self, name: str) -> None:
+        """The folder that holds `name` has got something new, so its time is now."""
+        parent = str(PurePosixPath(name).parent)
+        if parent in self._entries and parent not in self._given:
+            self._entries[parent][0].mtime = self._now
+
+    def _new_folder(self, name: str, owner: tuple[int, int] | None) -> tarfile.TarInfo:
         info = tarfile.TarInfo(name)
         info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, self._now
-        info.uid, info.gid = self._owner
-        return info
+        info.uid, info.gid = owner or self._owner
+        return normal(info)
 
     def put(self, path: str, source: tarfile.TarInfo, content: Opener | None, *, keep_owner: bool = False) -> None:
         """A file, folder or link at `path` (absolute), like `source`, but with our owner unless it keeps its own."""
@@ -55,11 +65,21 @@ class Addition:
         if not name:
             return
         info = copy.copy(source)
-        info.name, info.uname, info.gname, info.pax_headers = name, "", "", {}
-        info.mtime = int(source.mtime)
+        info.name = name
         if not keep_owner:
             info.uid, info.gid = self._owner
-        self._entries[name] = (info, content)
+        self._entries[name] = (normal(info), content)
+        if info.isdir():
+            self._given.add(name)
+        self._touch(name)
+
+    def like_link(self, link: tarfile.TarInfo) -> None:
+        """Give the file that the hard link names the link's attributes: it is one file, and the link came later."""
+        if link.linkname in self._entries:
+            file = self._entries[link.linkname][0]
+            mode = stat.S_IFMT(file.mode) | stat.S_IMODE(link.mode)
+            file.mode, file.uid, file.gid, file.mtime = mode, link.uid, link.gid, int(link.mtime)
+            name_owners(file)
 
     def write(self) -> BinaryIO:
         """The layer's tar, at its start; the caller closes it."""

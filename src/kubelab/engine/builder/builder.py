@@ -14,7 +14,7 @@ from kubelab.engine.builder.arguments import BuildArguments
 from kubelab.engine.builder.context import BuildContext
 from kubelab.engine.builder.dockerfile import Dockerfile, Instruction, Stage, parse_trigger
 from kubelab.engine.builder.image_files import ImageFiles, Owners
-from kubelab.engine.builder.run_config import RunConfig, changed, environment, nop, start_from
+from kubelab.engine.builder.run_config import RunConfig, as_created, changed, environment, nop, start_from
 from kubelab.engine.builder.source import Source
 from kubelab.engine.builder.words import expand, expand_words
 from kubelab.engine.engine import Engine
@@ -242,10 +242,15 @@ class StageState:
         await self.commit(container_config, None, container)
         await self.say(f"Removing intermediate container {container[:12]}\n")
 
-    async def commit(self, container_config: RunConfig, layer: BinaryIO | None, container: str = "") -> None:
-        """Make the step's image. Closes `layer`."""
+    async def commit(
+        self, container_config: RunConfig, layer: BinaryIO | None, container: str = "", *, hostname: bool = True
+    ) -> None:
+        """Make the step's image, which records what dockerd does of its container. Closes `layer`."""
+        store = self.builder.engine.store
+        if container and hostname:
+            base = store.get_image(self.image).run_config if self.image else None
+            container_config = changed(as_created(container_config, base), Hostname=container[:12])
         try:
-            store = self.builder.engine.store
             self.image = await asyncio.to_thread(
                 steps.commit, store, self.image, self.config, container_config, layer, container, self.author
             )

@@ -6,6 +6,7 @@ It is not unpacked: what COPY takes is read from the tar by name, so nothing in 
 from __future__ import annotations
 
 import bz2
+import copy
 import gzip
 import lzma
 import posixpath
@@ -42,9 +43,22 @@ class BuildContext(Source):
 
     def __init__(self, tar: IO[bytes]) -> None:
         self._tar = tarfile.open(fileobj=tar, mode="r:")  # noqa: SIM115 (as long as the context)
-        self._entries = {str(entry_path(member.name)): member for member in self._tar}
-        self._entries = {"" if name == "." else name: member for name, member in self._entries.items()}
+        self._entries: dict[str, tarfile.TarInfo] = {}
+        self._sent: dict[str, tarfile.TarInfo] = {}  # entries as they came, where a hard link changed them
+        for member in self._tar:
+            self._add(member)
         self._folders = {parent for name in self._entries for parent in _parents(name)}
+
+    def _add(self, member: tarfile.TarInfo) -> None:
+        name = str(entry_path(member.name))
+        self._entries["" if name == "." else name] = member
+        if member.islnk() and (file := self.get(name)):  # one file, and the link's attributes came later
+            self._sent.setdefault(file.name, copy.copy(file))
+            file.mode, file.uid, file.gid, file.mtime = member.mode, member.uid, member.gid, member.mtime
+
+    def as_sent(self, name: str) -> tarfile.TarInfo | None:
+        member = self._entries.get(name)
+        return self._sent.get(member.name, member) if member else None
 
     def hide_ignored(self, dockerfile: str) -> None:
         """Forget Dockerfile and .dockerignore where .dockerignore names them; called when they have been read."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import lzma
 import posixpath
+import stat
 import tarfile
 import zlib
 from collections.abc import Hashable
@@ -132,9 +133,19 @@ def _add_folder(addition: Addition, folder: str, context: Source, destination: s
 
 
 def _put(addition: Addition, path: str, member: tarfile.TarInfo, opener: Opener, *, keeps_owner: bool) -> None:
-    if member.isdev():
+    if member.ischr() or member.isblk():
         raise UnsafeArchive(f"{member.name!r} is a device node, which is not copied: leave it out of the build context")
+    if not keeps_owner and member.isfile():
+        member = _chowned(member)
     addition.put(path, member, opener if member.isfile() else None, keep_owner=keeps_owner)
+
+
+def _chowned(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """What is left of a file after chown(2), which dockerd calls for each it copies: neither setuid nor setgid."""
+    member = copy.copy(member)
+    lost = stat.S_ISUID | (stat.S_ISGID if member.mode & stat.S_IXGRP else 0)
+    member.mode, member.pax_headers = member.mode & ~lost, {}
+    return member
 
 
 # -- ADD's archives
@@ -150,13 +161,16 @@ def _archive(content: IO[bytes]) -> tarfile.TarFile | None:
 
 
 def _unpack(addition: Addition, archive: tarfile.TarFile, destination: str) -> None:
-    addition.folder(destination)
+    """What is in an archive belongs to whom it says; `--chown` does not count, not even for folders on the way."""
+    addition.folder(destination, owner=(0, 0))
     for member in archive:
         target = posixpath.join(destination, str(entry_path(member.name)))
+        addition.folder(posixpath.dirname(target), owner=(0, 0))
         if member.islnk():
             member.linkname = posixpath.join(destination, str(entry_path(member.linkname))).lstrip("/")
             addition.put(target, member, None, keep_owner=True)
-        elif member.isdev():
+            addition.like_link(member)
+        elif member.ischr() or member.isblk():
             raise UnsafeArchive(f"{member.name!r} is a device node, which is not unpacked: leave it out of the archive")
         elif posixpath.normpath(target) != destination:
             opener = partial(archive.extractfile, member) if member.isfile() else None

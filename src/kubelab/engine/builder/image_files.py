@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import grp
-import pwd
 import stat
 import tarfile
 from collections.abc import Hashable, Iterator, Mapping
@@ -12,25 +10,9 @@ from pathlib import Path
 from typing import IO
 
 from kubelab.engine.builder.source import Source
-from kubelab.images.changes import entry
+from kubelab.images.changes import entry, name_owners
 from kubelab.images.unpack import entry_path
 from kubelab.images.view import MergedView
-
-
-@cache
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return ""
-
-
-@cache
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return ""
 
 
 class Owners:
@@ -72,9 +54,9 @@ class ImageFiles(Source):
         info = entry(name, status)
         if self._owners:
             info.uid, info.gid = self._owners.of(found)
-        info.mode, info.uname, info.gname = status.st_mode, _user(info.uid), _group(info.gid)
+            name_owners(info)
         if stat.S_ISLNK(status.st_mode):
-            info.type, info.linkname = tarfile.SYMTYPE, str(found.readlink())
+            info.linkname = str(found.readlink())
         return info
 
     def exists(self, name: str) -> bool:

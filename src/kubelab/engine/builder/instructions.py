@@ -142,7 +142,7 @@ async def run(state: StageState, step: Instruction, args: list[str]) -> None:
     argv = _command(state, step, args)
     allowed = state.arguments.allowed(environment(state.config))
     shown = state.arguments.shown(allowed)
-    recorded = [f"|{len(shown)}", *shown, *argv] if shown else argv
+    recorded = [f"|{len(shown)}", *shown, *argv] if allowed else argv
     container_config = changed(state.config, Cmd=recorded, Entrypoint=None)
     if await state.from_cache(container_config):
         return
@@ -153,7 +153,7 @@ async def run(state: StageState, step: Instruction, args: list[str]) -> None:
         await state.say(f" ---> Running in {container[:12]}\n")
         await running.execute(engine, container, argv, state.builder.write_output)
         layer = await asyncio.to_thread(running.changed_files, engine, container)
-        await state.commit(container_config, layer, container)
+        await state.commit(container_config, layer, container, hostname=False)
     await state.say(f"Removing intermediate container {container[:12]}\n")
 
 

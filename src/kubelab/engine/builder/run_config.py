@@ -31,6 +31,14 @@ EMPTY: RunConfig = {
     "OnBuild": None,
     "Labels": None,
 }
+# The order of Docker's own struct (moby: api/types/container/config.go); what follows `Labels` or is not in EMPTY is
+# left out where it is empty.
+ORDER = (
+    "Hostname", "Domainname", "User", "AttachStdin", "AttachStdout", "AttachStderr", "ExposedPorts", "Tty", "OpenStdin",
+    "StdinOnce", "Env", "Cmd", "Healthcheck", "ArgsEscaped", "Image", "Volumes", "WorkingDir", "Entrypoint",
+    "NetworkDisabled", "MacAddress", "OnBuild", "Labels", "StopSignal", "StopTimeout", "Shell",
+)  # fmt: skip
+HEALTH_ORDER = ("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
 _SAME = ("AttachStdout", "AttachStderr", "User", "Tty")
 _SAME_ITEMS = ("Cmd", "Env", "Labels", "ExposedPorts", "Entrypoint", "Volumes")  # None and empty are alike
 
@@ -46,6 +54,27 @@ def start_from(image_config: RunConfig | None) -> RunConfig:
 def changed(config: RunConfig, **fields: Any) -> RunConfig:
     """A copy of `config` with `fields` in place of its own."""
     return {**copy.deepcopy(config), **fields}
+
+
+def in_order(config: RunConfig) -> RunConfig:
+    """The configuration as Docker writes it; fields that it does not have come last."""
+    names = [*ORDER, *(name for name in config if name not in ORDER)]
+    found = {name: config[name] for name in names if name in config and (name in EMPTY or config[name])}
+    if check := found.get("Healthcheck"):
+        found["Healthcheck"] = {name: check[name] for name in HEALTH_ORDER if check.get(name)}
+    return found
+
+
+def as_created(config: RunConfig, image_config: RunConfig | None) -> RunConfig:
+    """What dockerd makes of a configuration when it creates a container from it (moby: daemon/commit.go, merge).
+
+    A step that runs nothing is recorded with this, so that what is empty by then, such as after `ENTRYPOINT []`, is the
+    image's again, and the step is not found in the cache.
+    """
+    entrypoint = config["Entrypoint"]
+    if entrypoint is None:
+        entrypoint = (image_config or {}).get("Entrypoint")
+    return changed(config, Entrypoint=entrypoint, Labels=config["Labels"] or {})
 
 
 def shell(config: RunConfig) -> list[str]:

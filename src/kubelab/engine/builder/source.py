@@ -13,6 +13,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator
 from typing import IO
 
+from kubelab.images.tarstream import XATTR
+
 _TYPES = {tarfile.AREGTYPE: tarfile.REGTYPE}
 MAX_LINKS = 40
 
@@ -25,6 +27,10 @@ class Source(ABC):
     @abstractmethod
     def get(self, name: str) -> tarfile.TarInfo | None:
         """The entry of that name, hard links followed. None: there is none, or it is a folder without an entry."""
+
+    def as_sent(self, name: str) -> tarfile.TarInfo | None:
+        """The entry whose header is hashed: a hard link counts as one where the source is a tar."""
+        return self.get(name)
 
     @abstractmethod
     def exists(self, name: str) -> bool: ...
@@ -76,7 +82,7 @@ class Source(ABC):
 
     def _sum(self, name: str) -> str:
         """Of one entry; a folder that is not listed counts by its name."""
-        member = self.get(name)
+        member = self.as_sent(name)
         if member is None:
             return name
         digest = hashlib.sha256(self._header(member).encode(errors="surrogateescape"))
@@ -101,6 +107,9 @@ class Source(ABC):
             ("devmajor", str(member.devmajor)),
             ("devminor", str(member.devminor)),
         ]
+        fields += sorted(
+            (key.removeprefix(XATTR), value) for key, value in member.pax_headers.items() if key.startswith(XATTR)
+        )
         return "".join(name + value for name, value in fields)
 
 

@@ -10,7 +10,7 @@ import secrets
 from platform import machine
 from typing import Any, BinaryIO
 
-from kubelab.engine.builder.run_config import RunConfig, changed, same_step
+from kubelab.engine.builder.run_config import RunConfig, changed, in_order, same_step
 from kubelab.images.base import ARCHITECTURES
 from kubelab.images.layers import EMPTY_DIFF_ID, Layer
 from kubelab.images.store import Image, ImageNotFound, ImageStore
@@ -65,19 +65,23 @@ def commit(
     diff_ids = list(base.diff_ids if base else [])
     top = base.chain_ids[-1] if base and base.chain_ids else None
     added = store.register_layer(layer, top) if layer else None
-    entry: dict[str, Any] = {"created": timestamp(), "created_by": " ".join(container_config["Cmd"] or [])}
-    entry |= {name: text for name, text in (("author", author), ("comment", comment)) if text}
+    entry: dict[str, Any] = {
+        "created": timestamp(),
+        **({"author": author} if author else {}),
+        "created_by": " ".join(container_config["Cmd"] or []),
+        **({"comment": comment} if comment else {}),
+    }
     if added is None or added.diff_id == EMPTY_DIFF_ID:
         entry["empty_layer"] = True
     else:
         diff_ids.append(added.diff_id)
-    image = {
+    image = {  # in the order in which dockerd writes it: the image's ID is the digest of these bytes
         "architecture": before.get("architecture") or ARCHITECTURES.get(machine(), machine()),
-        "config": changed(config, Image=parent),
         **({"author": author} if author else {}),
         **({"comment": comment} if comment else {}),
+        "config": in_order(changed(config, Image=parent)),
         **({"container": container} if container else {}),
-        "container_config": changed(container_config, Image=parent, Hostname=container[:12]),
+        "container_config": in_order(changed(container_config, Image=parent)),
         "created": entry["created"],
         "docker_version": "kubelab",
         "history": [*(before.get("history") or []), entry],
@@ -93,7 +97,7 @@ def imported(layer: Layer, config: RunConfig | None, comment: str) -> dict[str, 
     return {
         "architecture": ARCHITECTURES.get(machine(), machine()),
         "comment": comment,
-        "config": config or {},
+        "config": in_order(config or {}),
         "created": created,
         "docker_version": "kubelab",
         "history": [{"created": created, "comment": comment}],

@@ -1,0 +1,3 @@
+FROM kl/base
+ADD tars /t/
+ADD plain.tar app.py /two/

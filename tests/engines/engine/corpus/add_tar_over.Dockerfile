@@ -1,0 +1,4 @@
+FROM kl/base
+COPY sub /u
+ADD plain.tar /u
+ADD --chown=7:8 plain.tar /chowned/

@@ -1,0 +1,3 @@
+FROM scratch
+COPY modes /modes
+COPY owned /owned

@@ -1,0 +1,5 @@
+FROM kl/base
+CMD ["x"]
+ENTRYPOINT ["y"]
+ENTRYPOINT []
+CMD []

@@ -1,0 +1,2 @@
+FROM kl/base
+ENTRYPOINT exec top -b

@@ -1,0 +1,4 @@
+FROM kl/base AS parent
+ONBUILD LABEL a=b
+FROM parent
+CMD ["x"]

@@ -1,0 +1,5 @@
+FROM scratch
+ENV A=1
+LABEL a=b
+WORKDIR /w/x
+COPY app.py .

@@ -1,0 +1,9 @@
+FROM kl/base
+ENV S=9 U=nobody P=80 V=/vol
+STOPSIGNAL $S
+USER $U
+EXPOSE $P 81-82/udp
+VOLUME $V/x
+ARG A=1
+ENV B=$A
+ONBUILD RUN echo $A

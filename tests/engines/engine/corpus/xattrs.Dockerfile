@@ -1,0 +1,3 @@
+FROM kl/base
+COPY xattr /x
+COPY xattr/f /y
