@@ -92,6 +92,7 @@ PODS = Resource(
     subresources=(
         STATUS,
         Subresource("binding", ("create",), "Binding"),
+        Subresource("ephemeralcontainers", STATUS_VERBS),
         Subresource("eviction", ("create",), "Eviction", "policy", "v1"),
         Subresource("log", ("get",)),
         Subresource("exec", CONNECT_BOTH, "PodExecOptions"),

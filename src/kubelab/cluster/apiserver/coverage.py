@@ -19,7 +19,6 @@ CONTAINER_SECURITY = (
     *("allowPrivilegeEscalation", "appArmorProfile", "capabilities", "privileged", "procMount", "seLinuxOptions"),
     *("seccompProfile", "windowsOptions"),
 )
-PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 VOLUMES = (
     *("awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "csi", "ephemeral", "fc", "flexVolume"),
     *("flocker", "gcePersistentDisk", "gitRepo", "glusterfs", "hostPath", "image", "iscsi", "nfs"),
@@ -29,7 +28,6 @@ VOLUMES = (
 # kind -> path -> why not (the text of the warning after the field's path)
 NOT_HONOURED: dict[str, dict[str, str]] = {
     "pod": {
-        "ephemeralContainers": "ephemeral containers are not started",
         "hostIPC": "nodes refuse it: pods have an IPC namespace of their own",
         "hostNetwork": "nodes refuse it: pods have a network of their own",
         "hostPID": "nodes refuse it: containers have PID namespaces of their own",
@@ -42,7 +40,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         **{f"securityContext.{field}": SECURITY for field in POD_SECURITY},
         **{f"containers[].securityContext.{field}": SECURITY for field in CONTAINER_SECURITY},
         "containers[].ports[].hostPort": "ports are reached by a service, a node port or port-forward",
-        **{f"containers[].{probe}.grpc": "nodes probe by httpGet, tcpSocket and exec" for probe in PROBES},
         "containers[].resizePolicy": "resources are not resized in place",
         "containers[].resources.limits.cpu": "the scheduler counts it, nothing enforces it",
         "containers[].resources.claims": "there is no dynamic resource allocation",

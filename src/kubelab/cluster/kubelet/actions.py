@@ -33,6 +33,7 @@ class PodActions:
     kill_pod: bool = False
     create_sandbox: bool = False
     attempt: int = 0
+    ephemeral_to_start: list[Container] = field(default_factory=list)
     init_to_start: list[Container] = field(default_factory=list)
     to_start: list[Container] = field(default_factory=list)
     to_kill: list[tuple[ContainerStatus, Container, str]] = field(default_factory=list)  # with the event's message
@@ -48,6 +49,7 @@ def compute(pod: Pod, observed: RuntimePod, judge: Judge, has_started: HasStarte
     if observed.ready_sandbox is None:
         return _with_new_sandbox(pod, observed)
     actions = PodActions()
+    actions.ephemeral_to_start = [c for c in podutil.ephemeral_containers(pod) if not observed.attempts(c["name"])]
     if _initialize(pod, observed, judge, has_started, actions):
         _own_containers(pod, observed, judge, actions)
     return actions

@@ -6,7 +6,9 @@ Upstream: startContainer in pkg/kubelet/kuberuntime/kuberuntime_container.go, wh
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from kubelab.cluster.kubelet import podutil
@@ -26,6 +28,8 @@ from kubelab.cluster.kubelet.volume_content import VolumeError
 from kubelab.cluster.kubelet.volumes import Volumes
 from kubelab.images.store import Image
 from kubelab.runtime.api import ContainerConfig, ContainerStatus, Mount, PodSandboxStatus, RuntimeServiceError
+
+log = logging.getLogger(__name__)
 
 Services = Callable[[], Iterable[dict[str, Any]]]
 HOSTS_PATH = "/etc/hosts"
@@ -51,14 +55,21 @@ class ContainerStarter:
         self._post_starts: dict[str, set[asyncio.Future[None]]] = {}  # pod UID -> hooks that run
 
     async def start(
-        self, pod: Pod, container: Container, sandbox: PodSandboxStatus, latest: ContainerStatus | None, facts: Runtime
+        self,
+        pod: Pod,
+        container: Container,
+        sandbox: PodSandboxStatus,
+        latest: ContainerStatus | None,
+        facts: Runtime,
+        target: str = "",
     ) -> None:
-        """`latest` is the attempt before, where the runtime knows one.
+        """`latest` is the attempt before, where the runtime knows one; `target` the container whose processes an
+        ephemeral container is to see.
 
         StartError with the reason to wait for where it could not be started; the event is told by then.
         """
         tell = self._teller(pod, container)
-        container_id = await self._prepare(pod, container, sandbox, latest, facts, tell)
+        container_id = await self._prepare(pod, container, sandbox, latest, facts, tell, target)
         tell("Normal", "Created", f"Created container: {container['name']}")
         try:
             await self._runtime.start_container(container_id)
@@ -76,6 +87,7 @@ class ContainerStarter:
         latest: ContainerStatus | None,
         facts: Runtime,
         tell: Tell,
+        target: str,
     ) -> str:
         """Image, configuration, create: the container's ID."""
         try:
@@ -85,7 +97,8 @@ class ContainerStarter:
             raise
         try:
             attempt = next_attempt(self._log_folder, pod, container["name"], latest)
-            return await self._create(sandbox.id, await self._configure(pod, container, image, attempt, facts))
+            config = await self._configure(pod, container, image, attempt, facts)
+            return await self._create(sandbox.id, replace(config, target_id=target))
         except StartError as error:
             tell("Warning", "Failed", f"Error: {error.message}")
             raise
@@ -135,7 +148,8 @@ class ContainerStarter:
                 raise HookError("context canceled")
             running.result()
         except HookError as error:
-            tell("Warning", "FailedPostStartHook", f"PostStartHook failed: {error}")
+            log.warning("postStart hook of %s in pod %s: %s", container["name"], podutil.describe(pod), error)
+            tell("Warning", "FailedPostStartHook", "PostStartHook failed")  # upstream keeps the output out of events
             await self._killer.kill(pod, container, container_id, "FailedPostStartHook", podutil.grace_period(pod), ip)
             raise StartError("PostStartHookError", str(error)) from error
         finally:

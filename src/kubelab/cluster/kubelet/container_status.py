@@ -57,7 +57,8 @@ def _status(pod: Pod, spec: Container, attempts: list[ContainerStatus], old: Sta
 
 def _without_container(pod: Pod, spec: Container, old: Status | None) -> Status:
     """Not made yet, or gone from the runtime: then what was told before still counts."""
-    reason = "PodInitializing" if podutil.init_containers(pod) else "ContainerCreating"
+    initializing = podutil.init_containers(pod) and spec not in podutil.ephemeral_containers(pod)
+    reason = "PodInitializing" if initializing else "ContainerCreating"
     status: Status = {
         "name": spec["name"],
         "image": spec["image"],

@@ -16,6 +16,7 @@ WAITING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying 
 def container_id(status: dict[str, Any], pod_name: str, container: str, *, previous: bool) -> str:
     """The runtime's ID of the container that has logs to read. KeyError with upstream's message where none has."""
     everything = [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
+    everything += status.get("ephemeralContainerStatuses", [])
     told = podutil.find_status(everything, container)
     if told is None:
         raise KeyError(f'container "{container}" in pod "{pod_name}" is not available')

@@ -40,6 +40,14 @@ def generate(
         status["initContainerStatuses"] = container_statuses(
             pod, observed, old.get("initContainerStatuses", []), podutil.init_containers(pod), reasons
         )
+    if podutil.ephemeral_containers(pod):
+        status["ephemeralContainerStatuses"] = container_statuses(
+            pod,
+            observed,
+            old.get("ephemeralContainerStatuses", []),
+            podutil.ephemeral_containers(pod),
+            reasons,
+        )
     everything = status.get("initContainerStatuses", []) + status["containerStatuses"]
     phase = get_phase(pod, everything, terminal=terminal, initialized=observed.has_started_regular(pod))
     _set_phase(pod, status, old, phase)

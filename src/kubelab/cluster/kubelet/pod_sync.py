@@ -17,7 +17,7 @@ from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.cluster.kubelet.reasons import ReasonCache, StartError
 from kubelab.cluster.kubelet.runtime_pods import RuntimePods
-from kubelab.cluster.kubelet.runtime_status import RuntimePod, parse_time, pod_labels
+from kubelab.cluster.kubelet.runtime_status import RuntimePod, is_running, parse_time, pod_labels
 from kubelab.runtime.api import ContainerState, PodSandboxConfig, PodSandboxStatus, RuntimeServiceError
 
 
@@ -53,8 +53,9 @@ class PodSyncer:
             sandbox = await self._run_sandbox(pod, plan.attempt)
             facts = Runtime(facts.host_ip, sandbox.ip, facts.allocatable)
         assert sandbox is not None, "without a new sandbox the old one is ready"
-        await self._start_all(pod, observed, [*plan.init_to_start, *plan.to_start], sandbox, facts)
-        return bool(plan.to_kill or plan.init_to_start or plan.to_start)
+        to_start = [*plan.ephemeral_to_start, *plan.init_to_start, *plan.to_start]
+        await self._start_all(pod, observed, to_start, sandbox, facts)
+        return bool(plan.to_kill or to_start)
 
     def abort(self, pod_uid: str) -> None:
         """The pod is to end: do not wait for what its start waits for."""
@@ -128,7 +129,9 @@ class PodSyncer:
         self, pod: Pod, observed: RuntimePod, container: Container, sandbox: PodSandboxStatus, facts: Runtime
     ) -> None:
         self._back_off(pod, observed, container)
-        await self._starter.start(pod, container, sandbox, observed.latest(container["name"]), facts)
+        target = observed.latest_active(container.get("targetContainerName", ""))
+        latest = observed.latest(container["name"])
+        await self._starter.start(pod, container, sandbox, latest, facts, target.id if is_running(target) else "")
 
     def _back_off(self, pod: Pod, observed: RuntimePod, container: Container) -> None:
         """CrashLoopBackOff: StartError while the time since the container's last end is too short."""

@@ -54,6 +54,11 @@ def init_containers(pod: Pod) -> list[Container]:
     return pod["spec"].get("initContainers") or []
 
 
+def ephemeral_containers(pod: Pod) -> list[Container]:
+    """What `kubectl debug` has added to a running pod."""
+    return pod["spec"].get("ephemeralContainers") or []
+
+
 def all_containers(pod: Pod) -> Iterator[Container]:
     """Init containers first, in the order in which they start."""
     yield from init_containers(pod)
@@ -61,7 +66,8 @@ def all_containers(pod: Pod) -> Iterator[Container]:
 
 
 def find_container(pod: Pod, container_name: str) -> Container | None:
-    return next((c for c in all_containers(pod) if c["name"] == container_name), None)
+    everything = (*all_containers(pod), *ephemeral_containers(pod))
+    return next((c for c in everything if c["name"] == container_name), None)
 
 
 def is_sidecar(container: Container) -> bool:
@@ -72,6 +78,7 @@ def is_sidecar(container: Container) -> bool:
 def field_path(pod: Pod, container: Container) -> str:
     """Where an event about this container points: `spec.containers{name}`."""
     kind = "initContainers" if container in init_containers(pod) else "containers"
+    kind = "ephemeralContainers" if container in ephemeral_containers(pod) else kind
     return f"spec.{kind}{{{container['name']}}}"
 
 

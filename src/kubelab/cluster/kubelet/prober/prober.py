@@ -1,7 +1,7 @@
-"""Asking a container how it is: by HTTP, by TCP, by a command in it.
+"""Asking a container how it is: by HTTP, by TCP, by gRPC, by a command in it.
 
-Upstream: pkg/kubelet/prober/prober.go and pkg/probe/{http,tcp,exec}. Probes go out from the node, through a socket made
-inside it; a command runs in the container.
+Upstream: pkg/kubelet/prober/prober.go and pkg/probe/{http,tcp,grpc,exec}. Probes go out from the node, through a
+socket made inside it; a command runs in the container.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class Prober:
             if action := probe.get("tcpSocket"):
                 host = action.get("host") or status.get("podIP", "")
                 return await self._tcp(host, podutil.find_port(container, action["port"]), seconds)
+            if action := probe.get("grpc"):
+                return await self._grpc(action, status.get("podIP", ""), seconds)
         except ValueError as error:
             raise ProbeError(str(error)) from error
-        if "grpc" in probe:
-            raise ProbeError("gRPC probes are not supported by this node: use httpGet, tcpSocket or exec")
         raise ProbeError(f"missing probe handler for {container['name']}")
 
     async def _exec(self, command: list[str], container_id: str, seconds: float) -> Outcome:
@@ -110,6 +110,12 @@ class Prober:
             return Result.FAILURE, describe_os_error(error, f"{host}:{port}"), False
         writer.close()
         return Result.SUCCESS, "", False
+
+    async def _grpc(self, action: dict[str, Any], host: str, seconds: float) -> Outcome:
+        from kubelab.cluster.kubelet.prober.grpc import check  # loads HTTP/2, which most nodes never need
+
+        healthy, said = await check(self._dial, host, action["port"], action.get("service") or "", seconds)
+        return (Result.SUCCESS if healthy else Result.FAILURE), said, False
 
     async def _dial(self, host: str, port: int, seconds: float) -> Streams:
         """From inside the node, as the kubelet's own connections are upstream."""
