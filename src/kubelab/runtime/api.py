@@ -127,9 +127,7 @@ class ContainerConfig:
     oom_score_adj: int = 0  # what may not be lowered here is left as it is
     init: bool = False  # PID 1 is a small init that reaps orphans and passes signals on
     readonly_rootfs: bool = False
-    target_id: str = (
-        ""  # a running container of the same sandbox whose PID namespace it joins (CRI: NamespaceMode TARGET)
-    )
+    target_id: str = ""  # a container of the same sandbox whose PID namespace it joins (CRI: NamespaceMode TARGET)
 
 
 @dataclass(frozen=True)

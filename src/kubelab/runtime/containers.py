@@ -115,7 +115,10 @@ class Containers:
         if config.stdin and not config.tty:
             reader, container.stdin = os.pipe()
         try:
-            launch = self._isolation.container_launch(container.folder, config, container.sandbox, layers, reader)
+            target = self.running(config.target_id)[1] if config.target_id else None
+            launch = self._isolation.container_launch(
+                container.folder, config, container.sandbox, layers, reader, target
+            )
             container.cgroup = self._cgroups.of(container.id)
             if container.cgroup:
                 container.cgroup.make(config.resources)

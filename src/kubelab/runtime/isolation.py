@@ -43,8 +43,16 @@ class Isolation(Protocol):
 
     # -- containers
     def container_launch(
-        self, folder: Path, config: ContainerConfig, sandbox: Sandbox, layers: list[Path], stdin: int | None
-    ) -> Launch: ...
+        self,
+        folder: Path,
+        config: ContainerConfig,
+        sandbox: Sandbox,
+        layers: list[Path],
+        stdin: int | None,
+        target: Supervised | None = None,
+    ) -> Launch:
+        """`target`: the container whose PID namespace it joins; at the level process all see the host's anyway."""
+
     def exec_launch(
         self, folder: Path, container: Supervised, sandbox: Sandbox, program: Process, stdio: Stdio
     ) -> Launch: ...

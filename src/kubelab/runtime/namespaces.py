@@ -142,7 +142,13 @@ class Namespaces:
     # -- containers
 
     def container_launch(
-        self, folder: Path, config: ContainerConfig, sandbox: Sandbox, layers: list[Path], stdin: int | None
+        self,
+        folder: Path,
+        config: ContainerConfig,
+        sandbox: Sandbox,
+        layers: list[Path],
+        stdin: int | None,
+        target: Supervised | None = None,
     ) -> Launch:
         given = {mount.container_path for mount in config.mounts}
         etc = [Mount(path, str(file)) for path, file in sandbox.etc_files().items() if path not in given]
@@ -156,27 +162,30 @@ class Namespaces:
             root.enter()
 
         return Launch(
-            enter=lambda: self._enter_sandbox(sandbox),
+            enter=lambda: self._enter_sandbox(sandbox, target),
             isolate=isolate,
             execute=lambda: execute(program),
-            sweep=lambda namespaces: self._sweep(sandbox, namespaces),
+            sweep=lambda namespaces: self._sweep(sandbox, namespaces, target),
             init=config.init,
             tty=config.tty,
             log_path=config.log_path,
             stdin=stdin,
         )
 
-    def _enter_sandbox(self, sandbox: Sandbox) -> None:
+    def _enter_sandbox(self, sandbox: Sandbox, target: Supervised | None) -> None:
         shared = sandbox.config.share_process_namespace
+        if target is not None and not shared:
+            syscalls.join(target.pid, CLONE_NEWPID)
         syscalls.join(sandbox.pid, _OF_A_SANDBOX | (CLONE_NEWPID if shared else 0))
-        if not shared:
+        if target is None and not shared:
             syscalls.unshare(CLONE_NEWPID)
 
-    def _sweep(self, sandbox: Sandbox, namespaces: dict[str, int]) -> None:
+    def _sweep(self, sandbox: Sandbox, namespaces: dict[str, int], target: Supervised | None) -> None:
         """With the container's own PID namespace the kernel has ended everything. In the pod's shared one, what the
-        first process left behind now belongs to the pause process, and is known by its mount namespace."""
-        if sandbox.config.share_process_namespace:
-            for pid in proc.descendants(sandbox.pid):
+        first process left behind now belongs to the pause process, or to the target's first one, and is known by its
+        mount namespace."""
+        if sandbox.config.share_process_namespace or target is not None:
+            for pid in proc.descendants(target.monitor if target is not None else sandbox.pid):
                 if monitor.namespaces(pid).get("mnt") == namespaces["mnt"]:
                     proc.kill(pid)
 

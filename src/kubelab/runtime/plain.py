@@ -104,7 +104,13 @@ class Plain:
     # -- containers
 
     def container_launch(
-        self, folder: Path, config: ContainerConfig, sandbox: Sandbox, layers: list[Path], stdin: int | None
+        self,
+        folder: Path,
+        config: ContainerConfig,
+        sandbox: Sandbox,
+        layers: list[Path],
+        stdin: int | None,
+        target: Supervised | None = None,
     ) -> Launch:
         program = Process.first(config, sandbox.hostname)
 

@@ -15,6 +15,7 @@ from kubelab.cluster.apiserver.kinds import scheduling
 from kubelab.cluster.apiserver.registry import Registry
 from kubelab.cluster.apiserver.strategy import Strategy
 from kubelab.cluster.apiserver.validation import pod as validation
+from kubelab.cluster.apiserver.validation.ephemeral import ephemeral_update
 from kubelab.cluster.resources import SERVICEACCOUNTS
 
 Object = dict[str, Any]
@@ -56,16 +57,26 @@ class PodStrategy(Strategy):
             error = errors.forbidden(self.resource, meta.get("name", ""), why)
             raise ServiceAccountMissing(error.code, error.reason, str(error), error.body["details"])
         apiaccess.mount(spec, account.load())
+        if not spec.get("imagePullSecrets") and account.load().get("imagePullSecrets"):
+            spec["imagePullSecrets"] = account.load()["imagePullSecrets"]
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
         scheduling.prepare(obj)
 
+    def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
+        if subresource == "ephemeralcontainers":
+            wanted = obj.get("spec", {}).get("ephemeralContainers") or []
+            obj["spec"] = {**old["spec"], **({"ephemeralContainers": wanted} if wanted else {})}
+        super().prepare_update(obj, old, subresource)
+
     def validate(self, obj: Object) -> list[FieldError]:
         return validation.pod(obj)
 
     def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
+        if subresource == "ephemeralcontainers":
+            return ephemeral_update(obj, old)
         return [] if subresource else validation.pod_update(obj, old)
 
     def warnings(self, obj: Object) -> list[str]:
