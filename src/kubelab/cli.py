@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     reset = command("reset", _reset, "Stop the engines and remove everything that they stored.")
     reset.add_argument("--yes", action="store_true", help="do not ask")
     command("env", _env, 'Print what a shell needs for kubectl and docker: eval "$(kubelab env)".')
+    base = command("base-image", _base_image, "Make kubelab/python where it is missing, and print its ID.")
+    base.add_argument("--save", metavar="FILE", help="write it there as `docker save` would, for another engine")
     node = command("node", _node, "Lose a node, as if its power had failed, or boot it again.")
     node.add_argument("action", choices=["stop", "start"])
     node.add_argument("name", metavar="NAME", help="node-1 or node-2")
@@ -103,23 +105,64 @@ def _reset(arguments: argparse.Namespace, home: Home) -> int:
     if not home.path.exists():
         print(f"nothing to remove at {home.path}")
         return 0
-    if not arguments.yes and not _confirmed(home.path):
+    if not arguments.yes and not _confirmed(home):
         return 1
+    code = _reset_real_engines(home)
     down(home)
     with locked(home):
         shutil.rmtree(home.path)
     print(f"removed {home.path}")
+    return code
+
+
+def _reset_real_engines(home: Home) -> int:
+    """Remove what the course made in engines of the user's own. 1 where one did not let us."""
+    from kubelab.settings import docker_engine, docker_leavings
+
+    code = 0
+    for address in docker_engine.used(home):
+        try:
+            removed = docker_leavings.remove(address)
+        except Exception as error:  # the SDK's, its transports' and the system's
+            label = " ".join(f"--filter label={each}" for each in docker_leavings.FILTER["label"])
+            print(f"kubelab: {address.url}: {error}. What is left there: docker ps -a {label}", file=sys.stderr)
+            code = 1
+            continue
+        print(f"removed from the Docker Engine at {address.url}: {', '.join(removed) or 'nothing'}")
+    return code
+
+
+def _confirmed(home: Home) -> bool:
+    from kubelab.settings import docker_engine, docker_leavings
+
+    what = f"{home.path}, with all objects, images and certificates"
+    if others := ", ".join(each.url for each in docker_engine.used(home)):
+        what += f"; and everything labelled {docker_leavings.FILTER['label'][0]} in the Docker Engine at {others}"
+    if not sys.stdin.isatty():
+        raise LifecycleError(f"reset removes {what}. Next: say --yes.")
+    return input(f"Remove {what}? [y/N] ").strip().lower() == "y"
+
+
+def _base_image(arguments: argparse.Namespace, home: Home) -> int:
+    from kubelab.images.base import NAME, ensure_base_image
+    from kubelab.images.store import ImageStore
+
+    store = ImageStore(home.ensure().images)
+    image = ensure_base_image(store)
+    if arguments.save:
+        with Path(arguments.save).open("wb") as archive:
+            store.save([NAME], archive)
+    print(image.id)
     return 0
 
 
-def _confirmed(path: Path) -> bool:
-    if not sys.stdin.isatty():
-        raise LifecycleError(f"reset removes {path}: objects, images, certificates. Next: say --yes.")
-    return input(f"Remove {path}, with all objects, images and certificates? [y/N] ").strip().lower() == "y"
-
-
 def _env(_: argparse.Namespace, home: Home) -> int:
-    variables = home.shell_variables()
+    from kubelab.settings.docker_engine import NoEngine, shell_variables
+
+    try:
+        variables = shell_variables(home)
+    except NoEngine as error:
+        raise LifecycleError(str(error)) from error
     print("export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items()))
     return 0
 

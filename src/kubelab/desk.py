@@ -15,6 +15,7 @@ from pathlib import Path
 from kubelab.component import die_with_parent
 from kubelab.home import Home
 from kubelab.lifecycle import LifecycleError, down, running, up
+from kubelab.settings import docker_engine
 
 FIRST_PAGE = "notebooks/00_start_here.ipynb"
 PROFILE = "class"
@@ -30,7 +31,7 @@ def open_lab(home: Home, port: int | None, options: Sequence[str]) -> int:
     if not own_cluster:
         status = up(home, PROFILE)
         print(f"engines are up: profile {status['profile']}, runtime level {status['level']}")
-        environment.update(home.shell_variables())
+        environment.update(_variables(home))
     try:
         return _run(command(folder, port, options, os.environ), environment)
     finally:
@@ -65,6 +66,15 @@ def command(folder: Path, port: int | None, options: Sequence[str], environment:
     if not displayed and not environment.get("BROWSER"):
         arguments.append("--no-browser")
     return [*arguments, *options]
+
+
+def _variables(home: Home) -> dict[str, str]:
+    """For the terminals in JupyterLab. Where the Docker Engine that was chosen is away, its first page can choose."""
+    try:
+        return docker_engine.shell_variables(home)
+    except docker_engine.NoEngine as error:
+        print(f"kubelab: {error}", file=sys.stderr)
+        return home.shell_variables()
 
 
 def _config_path(given: str) -> str:

@@ -14,9 +14,9 @@ PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 MOST_IGNORED = 0.25  # of a notebook's code cells
 
 
-def nbval(home, *notebooks):
-    """Run nbval on the engines in `home`."""
-    environment = {**os.environ, "KUBELAB_HOME": str(home.path), **home.shell_variables()}
+def nbval(home, *notebooks, **chosen):
+    """Run nbval on the engines in `home`, with a further environment."""
+    environment = {**os.environ, "KUBELAB_HOME": str(home.path), **home.shell_variables(), **chosen}
     return subprocess.run(nbval_command(notebooks), env=environment, capture_output=True, text=True, cwd=ROOT)
 
 

@@ -1,7 +1,8 @@
 """Find the engines that the notebooks talk to, or have them started by the `kubelab` command.
 
 The embedded ones leave a kubeconfig and a Docker socket in `$KUBELAB_HOME`. A cluster of your own is used only when it
-was chosen by name: `$KUBELAB_CONTEXT` is a context of your kubeconfig, and Docker is then what `docker.from_env` finds.
+was chosen by name: `$KUBELAB_CONTEXT` is a context of your kubeconfig. Which Docker Engine is used is a choice of its
+own (`kubelab.settings.docker_engine`).
 """
 
 from __future__ import annotations
@@ -15,20 +16,27 @@ from pathlib import Path
 from kubernetes import client, config
 
 from kubelab.home import Home
+from kubelab.settings import docker_engine
 
 from .errors import LabError
 
 START_TIMEOUT = 120  # seconds: a first start makes the base image
+KIND = "kind-"  # how kind names its contexts
 
 
 @dataclass(frozen=True)
 class Engines:
-    """Where the engines are. `docker_host` None: whatever `docker.from_env` finds."""
+    """Where the engines are. `embedded`: the cluster is the course's own."""
 
     embedded: bool
+    home: Home
     kubeconfig: Path | None = None
     context: str | None = None
-    docker_host: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The name of the kind cluster; "" where it is none."""
+        return (self.context or "").removeprefix(KIND) if (self.context or "").startswith(KIND) else ""
 
     def api_client(self) -> client.ApiClient:
         """A client of the cluster. LabError where the kubeconfig cannot be read."""
@@ -39,13 +47,20 @@ class Engines:
         except (config.ConfigException, OSError) as error:
             raise LabError(f"no usable kubeconfig ({error}). Next: run `kubelab doctor`.") from error
 
+    def docker_address(self, choice: docker_engine.Choice | None = None) -> docker_engine.Address:
+        """The Docker Engine to use now, or with that choice. LabError where the one that was chosen does not answer."""
+        try:
+            return docker_engine.resolve(self.home, choice)
+        except docker_engine.NoEngine as error:
+            raise LabError(str(error)) from error
+
 
 def find() -> Engines:
     """The engines that are chosen, running or not."""
-    if context := os.environ.get("KUBELAB_CONTEXT"):
-        return Engines(embedded=False, context=context)
     home = Home.from_environment()
-    return Engines(embedded=True, kubeconfig=home.kubeconfig, docker_host=f"unix://{home.docker_socket}")
+    if context := os.environ.get("KUBELAB_CONTEXT"):
+        return Engines(embedded=False, home=home, context=context)
+    return Engines(embedded=True, home=home, kubeconfig=home.kubeconfig)
 
 
 def start() -> None:

@@ -57,7 +57,7 @@ FAULTS = {
 
 @dataclass(frozen=True)
 class NodeFault:
-    """One of a whole node. Possible only where the machines are the course's own (`lab.nodes.embedded`)."""
+    """One of a whole node. Possible only where `lab.nodes.can_be_lost`."""
 
     name: str
     label: str

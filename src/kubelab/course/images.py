@@ -2,26 +2,69 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 
+from kubelab.home import Home
+from kubelab.settings import docker_engine
+from kubelab.settings.docker_engine import Address
+from kubelab.settings.docker_leavings import LABELS
+
+from .docker_client import LabellingClient
 from .errors import LabError, engines_do_not_answer
 
-LABELS = {"app.kubernetes.io/part-of": "kubelab"}
 CHAPTER = "kubelab.dev/chapter"
+BASE = "kubelab/python:latest"
 APPS = {"kubelab/shop:1": "shop", "kubelab/faulty:1": "faulty"}  # tag -> build context below apps/
+BASE_TIMEOUT = 120  # seconds to make the base image
 
 
-def connect(docker_host: str | None) -> docker.DockerClient:
-    """A client of the Docker Engine. LabError where none answers."""
+def connect(address: Address, home: Home) -> docker.DockerClient:
+    """A client of the Docker Engine; a real one has the base image afterwards. LabError where none answers."""
     try:
-        found = docker.DockerClient(base_url=docker_host) if docker_host else docker.from_env()
+        found = LabellingClient(**address.options()) if address.real else address.client()
         found.ping()
+        if address.real:
+            docker_engine.note_use(home, address)
+            ensure_base(found)
     except DockerException as error:
-        raise engines_do_not_answer("the Docker Engine", error) from error
+        raise engines_do_not_answer(f"the Docker Engine at {address.url}", error) from error
     return found
+
+
+def describe(engine: docker.DockerClient, address: Address) -> str:
+    """Which engine it is, in a line: "embedded, API 1.44, runtime level namespaces"."""
+    version, info = engine.version(), engine.info()
+    level = dict(info.get("DriverStatus") or []).get("Runtime level")
+    if not address.real:
+        return f"embedded, API {version['ApiVersion']}, runtime level {level}"
+    return f"{version['Version']} at {address.url} ({address.source}), API {version['ApiVersion']}"
+
+
+def ensure_base(engine: docker.DockerClient) -> None:
+    """Load `kubelab/python` into a real engine, from the embedded engine's archive, so that both have the same ID."""
+    with tempfile.NamedTemporaryFile(prefix="kubelab-base-", suffix=".tar") as archive:
+        command = [sys.executable, "-m", "kubelab.cli", "base-image"]
+        wanted = _run(command)
+        try:
+            if engine.images.get(BASE).id == wanted:
+                return
+        except ImageNotFound:
+            pass
+        _run([*command, "--save", archive.name])
+        engine.images.load(archive)
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=BASE_TIMEOUT, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise LabError(f"{BASE} could not be made: {done.stderr.strip()}. Next: run `kubelab doctor`.")
+    return done.stdout.strip()
 
 
 def ensure(engine: docker.DockerClient, apps: Path) -> list[str]:

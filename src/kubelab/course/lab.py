@@ -18,11 +18,14 @@ from kubernetes import client
 from kubernetes.client.rest import ApiException
 from kubernetes.stream import stream
 
-from . import api, faults, images, manifest, namespace, tables, waiting
+from kubelab.settings import docker_engine
+from kubelab.settings.docker_engine import Address, Choice
+
+from . import api, delivery, faults, images, kind, manifest, namespace, tables, waiting
 from . import pods as podstatus
 from .engines import Engines
 from .errors import LabError, NotInTime
-from .nodes import Nodes
+from .nodes import EmbeddedPlug, Nodes, NoPlug, Plug
 from .recorder import Recorder
 
 LISTS = {
@@ -44,16 +47,64 @@ class Lab:
         self.chapter, self.engines, self.k8s, self.root = chapter, engines, k8s, root
         self.namespace = f"kubelab-{chapter}" + (f"-{suffix}" if suffix else "")
         self.core, self.apps = client.CoreV1Api(k8s), client.AppsV1Api(k8s)
-        self.nodes = Nodes(self.core, engines.embedded)
+        self.nodes = Nodes(self.core, self._plug())
         self._restarts: dict[str, int] = {}  # of the pods in which a failure was caused, just before it
 
     def __repr__(self) -> str:
         return f"Lab of chapter {self.chapter}, namespace {self.namespace}"
 
+    def _plug(self) -> Plug:
+        if self.engines.embedded:
+            return EmbeddedPlug()
+        return kind.KindPlug(lambda: self.host_docker, self.engines.kind) if self.engines.kind else NoPlug()
+
     @cached_property
     def docker(self) -> docker.DockerClient:
-        """The Docker Engine. LabError where none answers."""
-        return images.connect(self.engines.docker_host)
+        """The Docker Engine that was chosen. LabError where it does not answer."""
+        return images.connect(self.docker_address, self.engines.home)
+
+    @cached_property
+    def docker_address(self) -> Address:
+        """Where it is, and whether it is a real one. LabError where none answers that was to."""
+        return self.engines.docker_address()
+
+    @cached_property
+    def embedded_docker(self) -> docker.DockerClient:
+        """The course's own Docker Engine, whichever was chosen. LabError where it does not answer."""
+        return images.connect(docker_engine.embedded(self.engines.home), self.engines.home)
+
+    @cached_property
+    def host_docker(self) -> docker.DockerClient:
+        """A Docker Engine of the student's own, whichever was chosen. LabError where none answers."""
+        if self.docker_address.real:
+            return self.docker
+        return images.connect(self.engines.docker_address(Choice.HOST), self.engines.home)
+
+    def choose_docker(self, choice: str) -> None:
+        """Use "embedded", "host" or "auto" from now on, in this notebook and the next. LabError: none answers."""
+        address = self.engines.docker_address(Choice(choice))
+        images.connect(address, self.engines.home).close()
+        docker_engine.choose(self.engines.home, Choice(choice))
+        for name in ("docker", "docker_address", "host_docker", "_delivers"):
+            self.__dict__.pop(name, None)
+
+    def describe_docker(self) -> str:
+        """The Docker Engine in a line."""
+        return f"Docker Engine: {images.describe(self.docker, self.docker_address)}"
+
+    def runtime_level(self) -> str:
+        """How well the cluster's containers are kept apart: "namespaces" or "process" on the embedded one."""
+        if not self.engines.embedded:
+            return "a cluster of your own"
+        return dict(self.embedded_docker.info()["DriverStatus"])["Runtime level"]
+
+    def deliver(self, *names: str) -> list[str]:
+        """Bring images to the cluster where the Docker Engine's are not seen there. `apply` does it by itself."""
+        return delivery.deliver(self.docker, delivery.targets(self), names) if self._delivers else []
+
+    @cached_property
+    def _delivers(self) -> bool:
+        return bool(self.engines.kind) or (self.engines.embedded and self.docker_address.real)
 
     @cached_property
     def recorder(self) -> Recorder:
@@ -86,7 +137,9 @@ class Lab:
         """Create or update what a manifest describes: a file of the chapter, YAML text, or dicts. LabError: refused."""
         if isinstance(source, (str, Path)) and "\n" not in str(source):
             print(f"$ kubectl -n {self.namespace} apply -f {(self.manifests / source).relative_to(self.root)}")
-        for document in manifest.read(source, self.manifests):
+        documents = list(manifest.read(source, self.manifests))
+        self.deliver(*delivery.names(documents))
+        for document in documents:
             print(manifest.apply(self.k8s, self.namespace, document))
 
     def request(
@@ -236,6 +289,7 @@ class Lab:
         """Merge a change into an object, "pod/NAME" or "replicaset/NAME". LabError: refused."""
         kind, _, name = target.partition("/")
         owner, method = LISTS[kind]
+        self.deliver(*delivery.names(change))
         try:
             getattr(getattr(self, owner), method.replace("list_", "patch_"))(name, self.namespace, change)
         except ApiException as error:

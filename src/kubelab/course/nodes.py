@@ -1,14 +1,15 @@
 """The cluster's nodes, and how to lose one on purpose.
 
 Stopping a machine is nothing that Kubernetes' API can do: on the embedded engines the `kubelab` command plays the hand
-on the plug. On a cluster of your own the course leaves the machines alone.
+on the plug, on a kind cluster the Docker Engine in which its nodes are containers. On any other cluster of your own the
+course leaves the machines alone.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Protocol
 
 from kubernetes import client
 
@@ -17,10 +18,68 @@ from .tables import Table
 from .waiting import has_condition, until
 
 
+class Plug(Protocol):
+    """The hand on the plug of the machines."""
+
+    def refusal(self) -> str:
+        """Why no node can be lost here; "" where one can."""
+
+    def command(self, action: str, name: str) -> str:
+        """What a terminal would be told: `action` is "stop" or "start"."""
+
+    def stop(self, name: str) -> None: ...
+
+    def start(self, name: str) -> None: ...
+
+
+class EmbeddedPlug:
+    """`kubelab node stop|start NAME`."""
+
+    def refusal(self) -> str:
+        return ""
+
+    def command(self, action: str, name: str) -> str:
+        return f"kubelab node {action} {name}"
+
+    def stop(self, name: str) -> None:
+        self._run("stop", name)
+
+    def start(self, name: str) -> None:
+        self._run("start", name)
+
+    def _run(self, action: str, name: str) -> None:
+        command = [sys.executable, "-m", "kubelab.cli", "node", action, name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise LabError(f"`kubelab node {action} {name}` failed: {(done.stderr or done.stdout).strip()}")
+
+
+class NoPlug:
+    """A cluster of the student's own."""
+
+    def refusal(self) -> str:
+        return "this cluster is your own, so the course does not switch its machines. Do it yourself, then go on."
+
+    def command(self, action: str, name: str) -> str:
+        return f"# {action} the machine {name}"
+
+    def stop(self, name: str) -> None:
+        raise LabError(self.refusal())
+
+    start = stop
+
+
 class Nodes:
-    def __init__(self, core: client.CoreV1Api, embedded: bool) -> None:
-        self.core, self.embedded = core, embedded
+    def __init__(self, core: client.CoreV1Api, plug: Plug) -> None:
+        self.core, self.plug = core, plug
         self.off: set[str] = set()  # switched off through this object, whether or not the cluster knows by now
+
+    @property
+    def can_be_lost(self) -> bool:
+        """Whether `stop` works here."""
+        return not self.plug.refusal()
+
+    embedded = can_be_lost  # the failure panel's name for it
 
     def names(self) -> list[str]:
         return sorted(node.metadata.name for node in self.core.list_node().items)
@@ -36,20 +95,26 @@ class Nodes:
 
     def stop(self, name: str) -> None:
         """Cut the power of a node: its agent and its containers are gone at once, and nobody tells the cluster."""
-        self._plug("stop", name)
+        self._refuse()
+        self.plug.stop(name)
         self.off.add(name)
 
     def start(self, name: str) -> None:
         """Turn the node on again."""
-        self._plug("start", name)
+        self._refuse()
+        self.plug.start(name)
         self.off.discard(name)
 
+    def _refuse(self) -> None:
+        if refusal := self.plug.refusal():
+            raise LabError(refusal)
+
     def restore(self) -> None:
-        """Turn on what an earlier run left off: the embedded engines' nodes that are not Ready. NotInTime."""
-        for name, status in self.table().rows if self.embedded else []:
-            if status.startswith("NotReady"):
-                self.start(name)
-                self.wait_for(name, ready=True)
+        """Turn on what an earlier run left off: nodes that are not Ready, where they can be lost. NotInTime."""
+        missing = [name for name, status in self.table().rows if status.startswith("NotReady")]
+        for name in missing if missing and self.can_be_lost else []:
+            self.start(name)
+            self.wait_for(name, ready=True)
 
     def wait_for(self, name: str, ready: bool, timeout: float = 90) -> float:
         """Wait until the cluster holds the node for Ready, or not. Returns the seconds it took. NotInTime."""
@@ -66,13 +131,3 @@ class Nodes:
             field_selector=f"metadata.name={name}",
         )
         return seconds
-
-    def _plug(self, action: str, name: str) -> None:
-        if not self.embedded:
-            raise LabError(
-                f"this cluster is your own, so the course does not {action} its machines. Do it yourself, then go on."
-            )
-        command = [sys.executable, "-m", "kubelab.cli", "node", action, name]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            raise LabError(f"`kubelab node {action} {name}` failed: {(done.stderr or done.stdout).strip()}")

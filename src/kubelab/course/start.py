@@ -32,6 +32,8 @@ def start(chapter: str) -> Lab:
     where = "embedded" if found.embedded else f"context {found.context}"
     nodes = ", ".join(lab.nodes.names())
     print(f"Chapter {chapter}: Kubernetes v{version.major}.{version.minor} ({where}), nodes {nodes}")
+    if found.embedded and lab.docker_address.real:
+        print(f"With a {lab.describe_docker()}")
     print(f"Namespace {lab.namespace} is yours and empty.")
     return lab
 
@@ -45,8 +47,9 @@ def _make_ready(lab: Lab) -> None:
         raise LabError(
             f"{lab.namespace} could not be made ready: {error.reason}. Next: run `kubelab doctor`."
         ) from error
-    if lab.chapter in NEEDS_IMAGES and lab.engines.embedded:
+    if lab.chapter in NEEDS_IMAGES and (lab.engines.embedded or lab.engines.kind):
         images.ensure(lab.docker, lab.root / "apps")
+        lab.deliver(*images.APPS)
     if lab.chapter in RUNS_CONTAINERS:
         images.clear(lab.docker, lab.chapter)
 

@@ -34,10 +34,9 @@ def run(lab: Lab, command: str) -> None:
 
 
 def environment(lab: Lab) -> dict[str, str]:
-    """What `eval "$(kubelab env)"` sets; with engines of the student's own, whatever is set already."""
+    """What `eval "$(kubelab env)"` sets; of KUBECONFIG with a cluster of one's own, what is set already."""
     found = dict(os.environ)
-    if lab.engines.docker_host:
-        found["DOCKER_HOST"] = lab.engines.docker_host
+    found["DOCKER_HOST"] = lab.docker_address.url
     if lab.engines.kubeconfig:
         found["KUBECONFIG"] = str(lab.engines.kubeconfig)
     return found

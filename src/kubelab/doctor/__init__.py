@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from kubelab.home import Home
 
-from . import clients, engines, isolation, machine
+from . import clients, docker, engines, isolation, machine
 from .finding import Finding, State
 
 
@@ -17,6 +17,7 @@ def examine(home: Home) -> list[Finding]:
     return [
         *machine.examine(home),
         *found,
+        *docker.examine(home),
         *isolation.examine(home, running=status is not None),
         *clients.examine(home),
     ]

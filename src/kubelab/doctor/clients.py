@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from kubelab.home import Home
+from kubelab.settings import docker_engine
 
 from .finding import Finding, State
 
@@ -58,7 +59,11 @@ def _docker() -> Finding:
 
 
 def _shell(home: Home) -> Finding:
-    wanted = home.shell_variables()
+    try:
+        wanted = docker_engine.shell_variables(home)
+    except docker_engine.NoEngine:  # the finding about it says more
+        wanted = home.shell_variables()
+    wanted.pop(docker_engine.KEPT_HOST, None)
     if all(os.environ.get(name) == value for name, value in wanted.items()):
         return Finding("this shell", "kubectl and docker speak to the engines")
     advice = 'To point them at the engines: eval "$(kubelab env)"'

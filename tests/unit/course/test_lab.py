@@ -11,6 +11,7 @@ from kubelab.course import api, engines, look_inside, manifest
 from kubelab.course.errors import LabError
 from kubelab.course.faults import FAULTS
 from kubelab.course.start import course_folder
+from kubelab.home import Home
 
 from .cluster_double import ClusterDouble
 
@@ -67,13 +68,15 @@ def test_the_embedded_engines_are_the_default_and_others_are_chosen_by_name(
 ):
     monkeypatch.setenv("KUBELAB_HOME", str(tmp_path))
     monkeypatch.delenv("KUBELAB_CONTEXT", raising=False)
+    monkeypatch.delenv("KUBELAB_DOCKER", raising=False)
     found = engines.find()
-    assert found.embedded and found.kubeconfig == tmp_path / "kubeconfig"
-    assert found.docker_host == f"unix://{tmp_path}/docker.sock"
+    assert found.embedded and found.kubeconfig == tmp_path / "kubeconfig" and not found.kind
+    assert found.docker_address().url == f"unix://{tmp_path}/docker.sock"
     with pytest.raises(LabError, match="kubelab doctor"):
         found.api_client()
     monkeypatch.setenv("KUBELAB_CONTEXT", "kind-kind")
-    assert engines.find() == engines.Engines(embedded=False, context="kind-kind")
+    assert engines.find() == engines.Engines(embedded=False, home=Home(tmp_path), context="kind-kind")
+    assert engines.find().kind == "kind"
 
 
 def test_the_course_folder_is_found_from_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from kubelab.course import terminal
+from kubelab.settings.docker_engine import Address
 
 EMBEDDED = SimpleNamespace(
-    engines=SimpleNamespace(docker_host="unix:///lab/docker.sock", kubeconfig=Path("/lab/kubeconfig"))
+    docker_address=Address("unix:///lab/docker.sock", real=False),
+    engines=SimpleNamespace(kubeconfig=Path("/lab/kubeconfig")),
 )
-OWN = SimpleNamespace(engines=SimpleNamespace(docker_host=None, kubeconfig=None))
+OWN = SimpleNamespace(docker_address=Address("unix:///run/docker.sock"), engines=SimpleNamespace(kubeconfig=None))
 
 
 def test_the_command_is_shown_and_run_on_the_labs_engines(capsys: pytest.CaptureFixture[str]):
@@ -30,6 +32,8 @@ def test_an_absent_program_is_said_to_be_absent(capsys: pytest.CaptureFixture[st
     assert "no-such-program is not installed" in capsys.readouterr().out
 
 
-def test_with_engines_of_ones_own_the_environment_stays(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("DOCKER_HOST", "unix:///run/docker.sock")
-    assert terminal.environment(OWN)["DOCKER_HOST"] == "unix:///run/docker.sock"
+def test_with_engines_of_ones_own_it_is_pointed_at_the_one_that_the_notebook_uses(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///another.sock")
+    monkeypatch.setenv("KUBECONFIG", "/my/kubeconfig")
+    found = terminal.environment(OWN)
+    assert (found["DOCKER_HOST"], found["KUBECONFIG"]) == ("unix:///run/docker.sock", "/my/kubeconfig")

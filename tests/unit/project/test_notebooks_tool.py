@@ -29,6 +29,10 @@ CHANGES = {
     "<Figure at 0x7f7463c19120>": "<Figure at ⟨address⟩>",
     "resourceVersion: '1234'": "resourceVersion: ⟨revision⟩",
     "Python 3.11.7": "Python ⟨version⟩",
+    "Docker Engine: embedded, API 1.44, runtime level process\n": "Docker Engine: ⟨engine⟩\n",
+    "a\nWith a Docker Engine: 20.10.24 at unix:///run/docker.sock (DOCKER_HOST), API 1.41\nb": "a\nb",
+    "no such image: busybox: No such image: busybox:latest": "No such image: busybox:latest",
+    "image x:1 is sent to the cluster: 14MB\rimage x:1 was sent to the cluster (71MB)\npod/x created": "pod/x created",
 }
 
 KEPT = (
