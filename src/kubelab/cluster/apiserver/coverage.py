@@ -53,12 +53,7 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
             for kind in VOLUMES
         },
     },
-    "job": {
-        "backoffLimitPerIndex": "failures count for the job as a whole",
-        "maxFailedIndexes": "failures count for the job as a whole",
-        "podFailurePolicy": "every failed pod counts as a failure",
-        "successPolicy": "a job is complete when all its completions are there",
-    },
+    "job": {},
     "service": {
         "externalIPs": "the service proxy serves cluster IPs and node ports only",
         "healthCheckNodePort": "there are no load balancers",

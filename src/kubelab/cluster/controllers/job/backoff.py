@@ -45,10 +45,13 @@ class BackoffRecord:
 
 def finished_at(pod: Object) -> datetime:
     """When the pod ended: by its containers, its Ready condition, its deletion, or at worst its creation."""
-    metadata, ready = pod["metadata"], condition(pod, "Ready")
+    metadata, ready, status = pod["metadata"], condition(pod, "Ready"), pod.get("status", {})
+    init = pod["spec"].get("initContainers") or ()
+    sidecars = {container["name"] for container in init if container.get("restartPolicy") == "Always"}
+    last = [container for container in status.get("initContainerStatuses") or () if container["name"] in sidecars]
     ends = [
-        (status.get("state", {}).get("terminated") or {}).get("finishedAt")
-        for status in pod.get("status", {}).get("containerStatuses") or ()
+        (container.get("state", {}).get("terminated") or {}).get("finishedAt")
+        for container in (*(status.get("containerStatuses") or ()), *last)
     ]
     if ends and all(ends):
         return max(times.parse(end) for end in ends)

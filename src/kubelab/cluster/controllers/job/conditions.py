@@ -45,6 +45,23 @@ def completions_reached(now: datetime) -> Object:
     return make(SUCCESS_CRITERIA_MET, "True", "CompletionsReached", message, now)
 
 
+def failed_by_policy(message: str, now: datetime) -> Object:
+    return make(FAILURE_TARGET, "True", "PodFailurePolicy", message, now)
+
+
+def too_many_failed_indexes(now: datetime) -> Object:
+    message = "Job has exceeded the specified maximal number of failed indexes"
+    return make(FAILURE_TARGET, "True", "MaxFailedIndexesExceeded", message, now)
+
+
+def failed_indexes(now: datetime) -> Object:
+    return make(FAILURE_TARGET, "True", "FailedIndexes", "Job has failed indexes", now)
+
+
+def succeeded_by_policy(message: str, now: datetime) -> Object:
+    return make(SUCCESS_CRITERIA_MET, "True", "SuccessPolicy", message, now)
+
+
 def last_step(first: Object, now: datetime) -> Object:
     """Failed for FailureTarget, Complete for SuccessCriteriaMet, with the same reason."""
     return make(LAST_STEP[first["type"]], "True", first.get("reason", ""), first.get("message", ""), now)

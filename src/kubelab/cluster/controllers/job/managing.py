@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from kubelab.cluster.client import APIClient, APIError, Conflict, NotFound
 from kubelab.cluster.controllers.controller import Object
 from kubelab.cluster.controllers.expectations import Expectations
-from kubelab.cluster.controllers.job import indexes
+from kubelab.cluster.controllers.job import index_failures, indexes
 from kubelab.cluster.controllers.job.pods import (
     FINALIZER,
     completion_index,
@@ -47,10 +47,10 @@ class PodManager:
         missing = wanted - tally.active - (tally.terminating if replaces_failed_only(tally.job) else 0)
         if missing <= 0:
             return 0.0
-        wait = tally.backoff.remaining(tally.now)
-        if not wait:
-            await self._create(tally, min(missing, MOST_AT_ONCE))
-        return wait
+        wait = 0.0 if index_failures.applies(tally.job) else tally.backoff.remaining(tally.now)
+        if wait:
+            return wait
+        return await self._create(tally, min(missing, MOST_AT_ONCE))
 
     @staticmethod
     def _surplus(tally: Tally, at_least: int) -> list[Object]:
@@ -61,19 +61,25 @@ class PodManager:
         missing = max(at_least - len(wrong), 0)
         return wrong + (pods_to_delete(kept, [], missing, tally.now) if missing else [])
 
-    async def _create(self, tally: Tally, count: int) -> None:
+    async def _create(self, tally: Tally, count: int) -> float:
+        """Gives the seconds after which the next index may be tried, where all of them have to wait."""
         waiting: list[int | None] = [None] * count
         if is_indexed(tally.job):
-            waiting = list(indexes.first_pending(count, tally.completions or 0, _taken(tally)))
+            pending = indexes.first_pending(count, tally.completions or 0, _taken(tally))
+            waits = {index: index_failures.wait(tally.kept.get(index), tally.now) for index in pending}
+            waiting = [index for index in pending if not waits[index]]
+            if not waiting:
+                return min(waits.values(), default=0.0)
         self._expectations.expect_creations(tally.key, len(waiting))
         following = iter(waiting)
 
         async def create() -> None:
             index = next(following)
             try:
-                await self._pod_control.create(
-                    tally.job, template_of(tally.job, index), generate_name(tally.job, index)
-                )
+                template = template_of(tally.job, index)
+                if index is not None and index_failures.applies(tally.job):
+                    template["metadata"]["annotations"] |= index_failures.annotations(tally.job, tally.kept.get(index))
+                await self._pod_control.create(tally.job, template, generate_name(tally.job, index))
             except APIError as error:
                 if not error.has_cause("NamespaceTerminating"):
                     raise
@@ -84,6 +90,7 @@ class PodManager:
             self._expectations.creation_observed(tally.key, len(waiting) - created)
         if failure is not None:
             raise failure
+        return 0.0
 
     async def _delete(self, tally: Tally, pods: list[Object]) -> None:
         """These pods do not count as failures: they lose the finalizer before they are deleted."""
@@ -149,8 +156,8 @@ def _one_an_index(tally: Tally) -> tuple[list[Object], list[Object]]:
 
 
 def _taken(tally: Tally) -> set[int]:
-    """Indexes that are done or worked on."""
+    """Indexes that are done, have failed for good, or are worked on."""
     busy = list(tally.active_pods)
     if replaces_failed_only(tally.job):
         busy += [pod for pod in tally.pods if is_terminating(pod)]
-    return tally.done | {index for pod in busy if (index := completion_index(pod)) is not None}
+    return tally.done | tally.failed_indexes | {index for pod in busy if (index := completion_index(pod)) is not None}

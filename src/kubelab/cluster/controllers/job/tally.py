@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from kubelab.cluster import times
-from kubelab.cluster.controllers.job import conditions, indexes
+from kubelab.cluster.controllers.job import conditions, index_failures, indexes, success_policy
 from kubelab.cluster.controllers.job.backoff import BackoffRecord
+from kubelab.cluster.controllers.job.failure_policy import FAIL_JOB, judge
 from kubelab.cluster.controllers.job.pods import (
     completion_index,
     has_finalizer,
@@ -45,8 +46,10 @@ class Tally:
         new_succeeded = self._new("succeeded", lambda pod: phase(pod) == "Succeeded")
         new_failed = self._new("failed", lambda pod: is_failed(pod, job))
         self.backoff = backoff.after(new_succeeded, new_failed)
-        self.failed = self._total("failed", new_failed)
+        self.failed = self._total("failed", [pod for pod in new_failed if judge(job, pod).counts])
         self.done = self._done_indexes() if is_indexed(job) else set()
+        self.failed_indexes = self._failed_indexes() if index_failures.applies(job) else set()
+        self.kept = self._kept() if index_failures.applies(job) else {}
         self.succeeded = len(self.done) if is_indexed(job) else self._total("succeeded", new_succeeded)
         if not self.status.get("startTime") and not is_suspended(job):
             self.status["startTime"] = timestamp(now)
@@ -82,6 +85,15 @@ class Tally:
         counted = (pod for pod in self.pods if self.to_count(pod) and phase(pod) == "Succeeded")
         return before | {completion_index(pod) or 0 for pod in counted if has_valid_index(pod, self.job)}
 
+    def _failed_indexes(self) -> set[int]:
+        before = indexes.parse(self.status.get("failedIndexes") or "", self.job["spec"]["completions"])
+        return before | index_failures.failed_now(self.job, self.pods)
+
+    def _kept(self) -> dict[int, Object]:
+        """By index, failed pods that keep their finalizer until they are replaced."""
+        working = {index for pod in self.active_pods if (index := completion_index(pod)) is not None}
+        return index_failures.last_failures(self.job, self.pods, self.done | self.failed_indexes | working)
+
     # -- how it ends
 
     def ending(self) -> Object | None:
@@ -92,10 +104,30 @@ class Tally:
         failing = conditions.find(self.status, conditions.FAILURE_TARGET)
         if failing is not None:
             return conditions.last_step(failing, self.now)
+        fatal = next(filter(None, map(self._fatal, self.pods)), "")
+        if fatal:
+            return conditions.failed_by_policy(fatal, self.now)
         if self.failed > self.job["spec"]["backoffLimit"] or self._restarted_too_often():
             return conditions.backoff_limit_exceeded(self.now)
         left = self.time_left()
-        return conditions.deadline_exceeded(self.now) if left is not None and left <= 0 else None
+        if left is not None and left <= 0:
+            return conditions.deadline_exceeded(self.now)
+        return self._ending_by_indexes()
+
+    def _fatal(self, pod: Object) -> str:
+        """Why this pod makes the whole job fail; "" where it does not."""
+        verdict = judge(self.job, pod) if is_failed(pod, self.job) else None
+        return verdict.message if verdict is not None and verdict.action == FAIL_JOB else ""
+
+    def _ending_by_indexes(self) -> Object | None:
+        """Too many indexes have failed, or some have and no other is left to do; or enough are done."""
+        most, failed = self.job["spec"].get("maxFailedIndexes"), len(self.failed_indexes)
+        if most is not None and failed > most:
+            return conditions.too_many_failed_indexes(self.now)
+        if failed and failed + len(self.done) >= (self.completions or 0):
+            return conditions.failed_indexes(self.now)
+        met = success_policy.matched_rule(self.job, self.done) if is_indexed(self.job) else ""
+        return conditions.succeeded_by_policy(met, self.now) if met else None
 
     def _restarted_too_often(self) -> bool:
         """With the restart policy OnFailure a pod does not fail: its containers' restarts count instead."""

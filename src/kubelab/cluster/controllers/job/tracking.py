@@ -13,7 +13,8 @@ from collections.abc import Callable
 from kubelab.cluster.client import APIClient, APIError, Conflict, NotFound
 from kubelab.cluster.controllers.controller import Object
 from kubelab.cluster.controllers.expectations import Expectations
-from kubelab.cluster.controllers.job import conditions, indexes
+from kubelab.cluster.controllers.job import conditions, index_failures, indexes
+from kubelab.cluster.controllers.job.failure_policy import judge
 from kubelab.cluster.controllers.job.managing import remove_finalizer
 from kubelab.cluster.controllers.job.pods import (
     completion_index,
@@ -105,15 +106,25 @@ def _note_finished(tally: Tally, ending: Object | None) -> tuple[list[Object], b
         uid, failed, succeeded = pod["metadata"]["uid"], is_failed(pod, tally.job), phase(pod) == "Succeeded"
         if not tally.to_count(pod) or not (over or succeeded or failed):
             continue
-        release.append(pod)
+        if over or succeeded or not _is_kept(tally, pod):
+            release.append(pod)
         if succeeded and uid not in uncounted["failed"]:
             if not is_indexed(tally.job) and uid not in uncounted["succeeded"]:
                 uncounted["succeeded"].append(uid)
-        elif (failed or all_fail) and uid not in uncounted["failed"] and has_valid_index(pod, tally.job):
+        elif (failed or all_fail) and uid not in uncounted["failed"] and _counts(tally, pod):
             uncounted["failed"].append(uid)
         if sum(map(len, uncounted.values())) >= MOST_UNCOUNTED:
             return release, True
     return release, False
+
+
+def _counts(tally: Tally, pod: Object) -> bool:
+    return has_valid_index(pod, tally.job) and judge(tally.job, pod).counts
+
+
+def _is_kept(tally: Tally, pod: Object) -> bool:
+    kept = tally.kept.get(completion_index(pod) or 0)
+    return kept is not None and kept["metadata"]["uid"] == pod["metadata"]["uid"]
 
 
 def _move_to_counts(tally: Tally, holding: set[str]) -> None:
@@ -133,6 +144,8 @@ def _fill(tally: Tally) -> None:
     status["active"] = tally.active
     if is_indexed(tally.job):
         status["succeeded"], status["completedIndexes"] = len(tally.done), indexes.to_string(tally.done)
+    if index_failures.applies(tally.job):
+        status["failedIndexes"] = indexes.to_string(tally.failed_indexes)
     for name in ("active", "succeeded", "failed", "completedIndexes"):
         if not status.get(name):
             status.pop(name, None)
