@@ -202,10 +202,9 @@ def test_a_suspended_job_may_still_be_placed_elsewhere(registry: Registry):
 
 def test_what_of_a_job_has_no_effect_is_told(registry: Registry):
     options = Options()
-    policy = {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}}]}
-    registry.create(JOBS, changed(JOB, "spec.podFailurePolicy", policy), "default", options)
-    reason = "every failed pod counts as a failure"
-    assert options.warnings == [f"spec.podFailurePolicy: not honoured by this cluster: {reason}"]
+    registry.create(JOBS, changed(JOB, "spec.template.spec.runtimeClassName", "gvisor"), "default", options)
+    reason = "there is one runtime"
+    assert options.warnings == [f"spec.template.spec.runtimeClassName: not honoured by this cluster: {reason}"]
 
 
 # -- CronJobs
