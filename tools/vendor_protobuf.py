@@ -34,7 +34,10 @@ PACKAGES = {
     "batch": "batch",
     "coordination.k8s.io": "coordination",
     "discovery.k8s.io": "discovery",
+    "events.k8s.io": "events",
     "policy": "policy",
+    "rbac.authorization.k8s.io": "rbac",
+    "scheduling.k8s.io": "scheduling",
 }
 EXTRA_ROOTS = (
     META + "DeleteOptions",

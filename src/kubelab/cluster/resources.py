@@ -188,6 +188,16 @@ CRONJOBS = Resource(
 )
 ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", "endpointslice")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", "lease")
+RBAC = "rbac.authorization.k8s.io"
+ROLES = Resource(RBAC, "v1", "roles", "Role", "role")
+ROLEBINDINGS = Resource(RBAC, "v1", "rolebindings", "RoleBinding", "rolebinding")
+CLUSTERROLES = Resource(RBAC, "v1", "clusterroles", "ClusterRole", "clusterrole", namespaced=False)
+CLUSTERROLEBINDINGS = Resource(
+    RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", "clusterrolebinding", namespaced=False
+)
+PRIORITYCLASSES = Resource(
+    "scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", "priorityclass", ("pc",), namespaced=False
+)
 
 RESOURCES: tuple[Resource, ...] = (
     CONFIGMAPS,
@@ -208,6 +218,11 @@ RESOURCES: tuple[Resource, ...] = (
     JOBS,
     LEASES,
     ENDPOINTSLICES,
+    CLUSTERROLEBINDINGS,
+    CLUSTERROLES,
+    ROLEBINDINGS,
+    ROLES,
+    PRIORITYCLASSES,
 )
 
 

@@ -61,10 +61,20 @@ class Cluster:
         return kubernetes.client.AppsV1Api(self.client)
 
     def request(
-        self, method: str, path: str, body: Any = None, content_type: str = "application/json", accept: str = "*/*"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "*/*",
+        token: str | None = None,
+        **more: str,
     ) -> tuple[int, Message, Any]:
-        """A request without a client library in between: code, headers, decoded body."""
-        headers = {"Content-Type": content_type, "Accept": accept, "Authorization": f"Bearer {self.token}"}
+        """A request without a client library in between: code, headers, decoded body. `more` are headers; `token` ""
+        is anonymous."""
+        headers = {"Content-Type": content_type, "Accept": accept, **{k.replace("_", "-"): v for k, v in more.items()}}
+        if token != "":
+            headers["Authorization"] = f"Bearer {self.token if token is None else token}"
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         trust = ssl.create_default_context(cafile=str(self.home.pki / "ca.crt"))

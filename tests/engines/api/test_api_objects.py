@@ -217,7 +217,14 @@ def test_nobody_gets_in_without_a_token(cluster: Cluster):
     configuration.host, configuration.ssl_ca_cert = cluster.url, str(cluster.home.pki / "ca.crt")
     with client.ApiClient(configuration) as stranger, pytest.raises(ApiException) as error:
         client.CoreV1Api(stranger).list_namespace()
+    assert error.value.status == 403
+    words = 'User "system:anonymous" cannot list resource "namespaces" in API group "" at the cluster scope'
+    assert status_of(error)["message"] == f"namespaces is forbidden: {words}"
+    configuration.api_key["authorization"] = "Bearer wrong"
+    with client.ApiClient(configuration) as stranger, pytest.raises(ApiException) as error:
+        client.CoreV1Api(stranger).list_namespace()
     assert (error.value.status, status_of(error)["reason"]) == (401, "Unauthorized")
+    del configuration.api_key["authorization"]
     assert client.VersionApi(client.ApiClient(configuration)).get_code().minor == "33"
 
 

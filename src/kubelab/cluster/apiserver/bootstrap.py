@@ -1,4 +1,4 @@
-"""What is there from the start: the system's namespaces, the services `kubernetes` and `kube-dns`.
+"""What is there from the start: the system's namespaces, roles, priority classes; services `kubernetes`, `kube-dns`.
 
 Upstream: pkg/controlplane/controller/{systemnamespaces,kubernetesservice}; kubeadm's CoreDNS add-on
 (cmd/kubeadm/app/phases/addons/dns/manifests.go).
@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from kubelab.cluster.apiserver.authorization import reconcile
 from kubelab.cluster.apiserver.errors import StatusError
+from kubelab.cluster.apiserver.kinds import priorityclass
 from kubelab.cluster.apiserver.registry import Registry
 from kubelab.cluster.resources import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICES, Resource
 
@@ -22,6 +24,8 @@ def create(registry: Registry, address: str, port: int) -> None:
     """Make what is not there yet, and let the `kubernetes` service lead to `address:port`."""
     for name in NAMES:
         _ensure(registry, NAMESPACES, {"metadata": {"name": name}}, "")
+    reconcile.run(registry)
+    priorityclass.bootstrap(registry)
     labels = {"component": "apiserver", "provider": SERVICE}
     ports = [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]
     spec = {"type": "ClusterIP", "clusterIP": registry.addresses.first, "ports": ports, "sessionAffinity": "None"}

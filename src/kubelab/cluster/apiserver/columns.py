@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubelab.cluster import resources as r
-from kubelab.cluster.apiserver import batchcolumns, podcolumns
+from kubelab.cluster.apiserver import batchcolumns, podcolumns, policycolumns
 from kubelab.cluster.apiserver.age import age
 from kubelab.cluster.apiserver.labelselector import to_string
 from kubelab.cluster.resources import Resource
@@ -169,6 +169,15 @@ _REPLICAS = [
     IMAGES,
     SELECTOR,
 ]
+_CREATED = [NAME, Column("Created At", policycolumns.created, type="date")]
+_BINDING = [
+    NAME,
+    Column("Role", policycolumns.role),
+    AGE,
+    Column("Users", policycolumns.subjects("User"), wide=True),
+    Column("Groups", policycolumns.subjects("Group"), wide=True),
+    Column("ServiceAccounts", policycolumns.subjects("ServiceAccount"), wide=True),
+]
 COLUMNS: dict[Resource, list[Column]] = {
     r.PODS: [NAME, *(Column(*column) for column in podcolumns.COLUMNS)],
     r.REPLICATIONCONTROLLERS: _REPLICAS,
@@ -279,6 +288,17 @@ COLUMNS: dict[Resource, list[Column]] = {
     ],
     r.SERVICEACCOUNTS: [NAME, Column("Secrets", lambda o, now: len(o.get("secrets") or ()), type="integer"), AGE],
     r.LEASES: [NAME, Column("Holder", _text("spec", "holderIdentity")), AGE],
+    r.ROLES: _CREATED,
+    r.CLUSTERROLES: _CREATED,
+    r.ROLEBINDINGS: _BINDING,
+    r.CLUSTERROLEBINDINGS: _BINDING,
+    r.PRIORITYCLASSES: [
+        NAME,
+        Column("Value", _number("value"), type="integer"),
+        Column("Global-Default", policycolumns.global_default, type="boolean"),
+        AGE,
+        Column("PreemptionPolicy", _text("preemptionPolicy")),
+    ],
 }
 
 

@@ -33,7 +33,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "hostPID": "nodes refuse it: containers have PID namespaces of their own",
         "hostUsers": "there is one user namespace",
         "os": "the node's operating system is not compared",
-        "priorityClassName": "there is no priority and preemption",
         "resourceClaims": "there is no dynamic resource allocation",
         "resources": "resources of the pod as a whole are not enforced",
         "runtimeClassName": "there is one runtime",

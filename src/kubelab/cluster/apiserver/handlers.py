@@ -12,8 +12,20 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from kubelab.cluster.apiserver import apply, body, deletion, errors, listing, patch, query, reviews, subresources
-from kubelab.cluster.apiserver.authentication import Authenticator, User
+from kubelab.cluster.apiserver import (
+    apply,
+    body,
+    deletion,
+    errors,
+    listing,
+    noderestriction,
+    patch,
+    query,
+    reviews,
+    subresources,
+)
+from kubelab.cluster.apiserver.authentication import Authenticator, User, current_user
+from kubelab.cluster.apiserver.authorization import Attributes
 from kubelab.cluster.apiserver.registry import Options, Registry
 from kubelab.cluster.apiserver.render import Renderer, negotiate
 from kubelab.cluster.apiserver.requestinfo import RequestInfo
@@ -112,6 +124,7 @@ class Handlers:
         if info.subresource:
             version, kind = subresources.kind_of(info.resource, info.subresource)
         obj = await self._object(request, version, kind, options)
+        noderestriction.check(self._registry, info, obj)
         if info.subresource:
             result = subresources.create(self._registry, info, obj, options)
         else:
@@ -120,7 +133,7 @@ class Handlers:
 
     async def _review(self, request: web.Request, info: RequestInfo, user: User) -> web.StreamResponse:
         review = await self._object(request, info.resource.api_version, info.resource.kind, self._options(request))
-        return _answer(reviews.answer(info, review, user, self._authenticator), 201)
+        return _answer(reviews.answer(info, review, user, self._authenticator, self._registry.authorizer), 201)
 
     async def _admitted(self, info: RequestInfo, obj: Object, options: Options) -> Object:
         """Create, waiting a moment for what a new namespace is about to get (plugin ServiceAccount waits as long)."""
@@ -136,7 +149,18 @@ class Handlers:
         options = self._options(request)
         version, kind = subresources.kind_of(info.resource, info.subresource)
         obj = await self._object(request, version, kind, options)
+        noderestriction.check(self._registry, info)
+        if not info.subresource and self._registry.strategy(info.resource).create_on_update:
+            self._may_create(info)
         return _answer(self._write(info, obj, options))
+
+    def _may_create(self, info: RequestInfo) -> None:
+        """An update or an apply that makes the object needs the right to create it, too."""
+        resource, user = info.resource, current_user.get()
+        if user is None or self._registry.store.get(self._registry.key(resource, info.namespace, info.name)):
+            return
+        fields = (resource.group, resource.version, resource.plural, "", info.namespace, info.name)
+        self._registry.authorizer.check(Attributes(user, "create", *fields))
 
     def _write(self, info: RequestInfo, obj: Object, options: Options) -> Object:
         if info.subresource == "scale":
@@ -151,6 +175,7 @@ class Handlers:
         if media not in patch.MEDIA_TYPES:
             raise errors.unsupported_media_type(patch.MEDIA_TYPES)
         data = body.parse(await request.read(), media)
+        noderestriction.check(self._registry, info)
         version, kind = subresources.kind_of(info.resource, info.subresource)
         if media == patch.APPLY_PATCH:
             return self._apply(request, info, data, options)
@@ -181,6 +206,7 @@ class Handlers:
         options.applied = True
         obj = body.to_object(applied.obj, version, kind, field_validation="Ignore", warn=[])
         if current is None and not info.subresource:
+            self._may_create(info)
             obj["metadata"]["name"] = info.name
             return _answer(self._registry.create(resource, obj, info.namespace, options), 201)
         return _answer(self._write(info, obj, options))
@@ -195,6 +221,7 @@ class Handlers:
 
     async def _delete(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         options = await self._delete_options(request)
+        noderestriction.check(self._registry, info)
         warning = self._registry.strategy(info.resource).default_propagation_warning
         if warning and not options.propagation:
             warnings_of_request.get().append(warning)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubelab.clock import Clock
 from kubelab.cluster.apiserver import errors, objectmeta
 from kubelab.cluster.apiserver.allocators import AddressPool, PortPool
+from kubelab.cluster.apiserver.authorization import Authorizer
 from kubelab.cluster.apiserver.config import Config
 from kubelab.cluster.apiserver.strategy import Strategy
 from kubelab.cluster.resources import NAMESPACES, RESOURCES, Resource
@@ -43,6 +45,8 @@ class Registry:
         self._strategies = strategies
         self.addresses = AddressPool(config.service_cluster_ip_range)
         self.node_ports = PortPool(config.node_ports)
+        self.writes: Counter[Resource] = Counter()  # for caches over a resource: they are stale when it goes up
+        self.authorizer = Authorizer(self)
         for resource in RESOURCES:
             for record in self.records(resource):
                 self.strategy(resource).restore(self, record.load())
@@ -113,6 +117,7 @@ class Registry:
         if options.dry_run:
             return obj
         strategy.allocate(self, obj, None)
+        self.writes[resource] += 1
         return self.store.create(self.key(resource, namespace, meta["name"]), objectmeta.ordered(obj)).load()
 
     def _check_namespace(self, resource: Resource, meta: Object, namespace: str) -> None:
@@ -193,10 +198,12 @@ class Registry:
         if meta.get("deletionTimestamp") and not held:
             return self.remove(resource, record, obj)
         self.strategy(resource).allocate(self, obj, old)
+        self.writes[resource] += 1
         return self.store.update(record.key, objectmeta.ordered(obj), record.revision).load()
 
     def remove(self, resource: Resource, record: Record, obj: Object) -> Object:
         """Take an object out of the store, now."""
+        self.writes[resource] += 1
         final = self.store.delete(record.key, objectmeta.ordered(obj), record.revision).load()
         self.strategy(resource).release(self, final)
         return final

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from kubelab.cluster.resources import NAMESPACES, Resource, by_plural
 
 NAMESPACE_SUBRESOURCES = ("status", "finalize")
-_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,17 @@ class RequestInfo:
 
 def parse(method: str, raw_path: str) -> RequestInfo | None:
     """The objects that a path (as sent, still percent-encoded) is about; None where no served resource has it."""
-    group, version, parts = _split(raw_path)
+    group, version, parts = split(raw_path)
     if not parts:
         return None
-    namespace, parts = _namespace(group, parts)
+    namespace, parts = namespace_of(group, parts)
     resource = by_plural(group, version, parts[0])
     if resource is None or (namespace and not resource.namespaced):
         return None
     name = parts[1] if len(parts) > 1 else ""
     if name and resource.namespaced and not namespace:
         return None
-    verb = _VERBS.get(method, method.lower())
+    verb = VERBS.get(method, method.lower())
     if not name:
         verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
     subresource = parts[2] if len(parts) > 2 else ""
@@ -46,7 +46,8 @@ def parse(method: str, raw_path: str) -> RequestInfo | None:
     return RequestInfo(verb, resource, namespace, name, subresource, rest)
 
 
-def _split(raw_path: str) -> tuple[str, str, list[str]]:
+def split(raw_path: str) -> tuple[str, str, list[str]]:
+    """(group, version, what follows); [] for a path that is no object's."""
     parts = [unquote(part) for part in raw_path.lstrip("/").split("/")]
     if parts[0] == "api" and len(parts) > 2:
         return "", parts[1], _trimmed(parts[2:])
@@ -60,7 +61,7 @@ def _trimmed(parts: list[str]) -> list[str]:
     return parts[:-1] if parts[-1] == "" and len(parts) < 4 else parts
 
 
-def _namespace(group: str, parts: list[str]) -> tuple[str, list[str]]:
+def namespace_of(group: str, parts: list[str]) -> tuple[str, list[str]]:
     """Take `namespaces/NS/` off, unless the path is about the namespace itself."""
     about_itself = len(parts) < 3 or (group == "" and len(parts) == 3 and parts[2] in NAMESPACE_SUBRESOURCES)
     if parts[0] != NAMESPACES.plural or about_itself:

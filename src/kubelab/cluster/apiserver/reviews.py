@@ -1,17 +1,17 @@
 """Questions about the caller: who am I, what may I do. They are answered at once, and nothing is stored.
 
 Upstream: pkg/registry/authentication/{selfsubjectreview,tokenreview}, pkg/registry/authorization and pkg/apis/
-authorization/validation. Authorization mode is AlwaysAllow: every token may do everything, and these answers say so.
+authorization/validation. The authorizer that answers is the one that decides about requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from kubelab.cluster import resources as r
 from kubelab.cluster.apiserver import errors
 from kubelab.cluster.apiserver.authentication import Authenticator, User
+from kubelab.cluster.apiserver.authorization import Attributes, Authorizer
 from kubelab.cluster.apiserver.fielderrors import FieldError, forbidden, invalid, required
 from kubelab.cluster.apiserver.requestinfo import RequestInfo
 
@@ -19,7 +19,9 @@ Object = dict[str, Any]
 EXACTLY_ONE = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 
 
-def answer(info: RequestInfo, review: Object, user: User, authenticator: Authenticator) -> Object:
+def answer(
+    info: RequestInfo, review: Object, user: User, authenticator: Authenticator, authorizer: Authorizer
+) -> Object:
     """The review with its status. Raises 422 where the question is none."""
     spec = review.setdefault("spec", {}) if info.resource is not r.SELFSUBJECTREVIEWS else {}
     problems = _check(info, spec)
@@ -31,20 +33,27 @@ def answer(info: RequestInfo, review: Object, user: User, authenticator: Authent
         return {**head, "status": {"userInfo": user.info()}}
     if info.resource is r.TOKENREVIEWS:
         return {**head, "spec": spec, "status": _token_status(spec, authenticator)}
-    return {**head, "spec": spec, "status": _STATUS.get(info.resource, _allowed)()}
+    if info.resource is r.SELFSUBJECTRULESREVIEWS:
+        return {**head, "spec": spec, "status": authorizer.rules_for(user, spec["namespace"])}
+    allowed, reason = authorizer.authorize(_attributes(spec, user if info.resource is _SELF else _subject(spec)))
+    return {**head, "spec": spec, "status": {"allowed": allowed, **({"reason": reason} if reason else {})}}
 
 
-def _allowed() -> Object:
-    return {"allowed": True}
+_SELF = r.SELFSUBJECTACCESSREVIEWS
 
 
-def _rules() -> Object:
-    everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-    paths = {"verbs": ["*"], "nonResourceURLs": ["*"]}
-    return {"resourceRules": [everything], "nonResourceRules": [paths], "incomplete": False}
+def _subject(spec: Object) -> User:
+    return User(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()), spec.get("extra") or {})
 
 
-_STATUS: dict[r.Resource, Callable[[], Object]] = {r.SELFSUBJECTRULESREVIEWS: _rules}
+def _attributes(spec: Object, user: User) -> Attributes:
+    asked = spec.get("resourceAttributes")
+    if asked is None:
+        path = spec["nonResourceAttributes"]
+        return Attributes(user, path.get("verb", ""), path=path.get("path", "") or "/")
+    fields = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
+    selector = (asked.get("fieldSelector") or {}).get("rawSelector", "")
+    return Attributes(user, *(asked.get(field, "") for field in fields), field_selector=selector)
 
 
 def _token_status(spec: Object, authenticator: Authenticator) -> Object:

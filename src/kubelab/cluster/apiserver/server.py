@@ -14,8 +14,9 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from kubelab.cluster.apiserver import discovery, errors, openapi, requestinfo, serviceaccounts
-from kubelab.cluster.apiserver.authentication import Authenticator, TokenFile
+from kubelab.cluster.apiserver import discovery, errors, impersonation, openapi, requestinfo, serviceaccounts
+from kubelab.cluster.apiserver.authentication import Authenticator, TokenFile, current_user
+from kubelab.cluster.apiserver.authorization import attributes
 from kubelab.cluster.apiserver.config import Config
 from kubelab.cluster.apiserver.connect import Connector
 from kubelab.cluster.apiserver.handlers import Handlers, warnings_of_request
@@ -23,7 +24,6 @@ from kubelab.cluster.apiserver.registry import Registry
 
 log = logging.getLogger(__name__)
 MAX_BODY = 3 * 1024 * 1024  # kube-apiserver's limit for a request's body
-PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
 HEALTH = ("/healthz", "/livez", "/readyz")
 
 Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -98,12 +98,16 @@ class APIServer:
             return _status_response(errors.internal(f"{type(error).__name__}: {error}"))
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
-        path = request.path.rstrip("/")  # the Python client asks for /version/
-        if path in PUBLIC:
-            return self._public(request, path)
         user = self._authenticator.by_headers(request.headers)
         if user is None:
             raise errors.unauthorized()
+        authorizer = self.registry.authorizer
+        user = impersonation.acting_as(user, request.headers, authorizer)
+        current_user.set(user)
+        authorizer.check(attributes.of_request(user, request.method, request.rel_url.raw_path, request.query))
+        path = request.path.rstrip("/")  # the Python client asks for /version/
+        if path in (*HEALTH, "/version"):
+            return self._public(request, path)
         info = requestinfo.parse(request.method, request.rel_url.raw_path)
         if info is not None:
             if info.subresource and self._connector.serves(info):

@@ -10,6 +10,7 @@ from typing import Any
 
 from kubelab.clock import Clock
 from kubelab.cluster.client import APIClient
+from kubelab.cluster.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from kubelab.cluster.controllers.config import ControllerConfig
 from kubelab.cluster.controllers.controller import Context, Controller
 from kubelab.cluster.controllers.cronjob import CronJobController
@@ -46,6 +47,7 @@ CONTROLLERS: tuple[type[Controller | PodGarbageCollector], ...] = (
     NodeLifecycleController,
     TaintEvictionController,
     PodGarbageCollector,
+    ClusterRoleAggregationController,
 )
 
 

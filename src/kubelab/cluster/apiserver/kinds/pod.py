@@ -11,7 +11,7 @@ from kubelab.cluster import quantity
 from kubelab.cluster.apiserver import apiaccess, coverage, errors
 from kubelab.cluster.apiserver.defaults import pod as defaults
 from kubelab.cluster.apiserver.fielderrors import FieldError
-from kubelab.cluster.apiserver.kinds import scheduling
+from kubelab.cluster.apiserver.kinds import priorityclass, scheduling
 from kubelab.cluster.apiserver.registry import Registry
 from kubelab.cluster.apiserver.strategy import Strategy
 from kubelab.cluster.apiserver.validation import pod as validation
@@ -40,8 +40,7 @@ class PodStrategy(Strategy):
             return
         spec = obj["spec"]
         self._service_account(registry, obj)
-        spec.setdefault("priority", 0)
-        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+        priorityclass.admit(registry, obj)
         config = registry.config
         _tolerate(spec, NOT_READY, config.default_not_ready_toleration_seconds)
         _tolerate(spec, UNREACHABLE, config.default_unreachable_toleration_seconds)
