@@ -213,7 +213,7 @@ CLUSTER_ROLES: tuple[Object, ...] = (
         rule("list watch", "discovery.k8s.io", "endpointslices"),
         rule("list watch", "networking.k8s.io", "servicecidrs"),
     ),
-    # Kubelet, service proxy and DNS are one process here, with the name of the node: what its authorizer lacks for them.
+    # Kubelet, service proxy and DNS are one process here, with the name of the node: what the latter two need.
     cluster_role(
         "kubelab:node-services",
         rule("list watch", "core", "namespaces services"),
