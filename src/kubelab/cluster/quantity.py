@@ -71,3 +71,20 @@ def _decimal(amount: Decimal, exponent: bool) -> str:
             suffix = (f"e{power}" if power else "") if exponent else name
             return f"{int(scaled)}{suffix}"
     raise QuantityError(SYNTAX)
+
+
+def add(left: str, right: str) -> str:
+    """The sum, written in the form of the left one, or of the right one where that is zero."""
+    (a, form), (b, other) = _split(str(left)), _split(str(right))
+    return _written(a + b, form if a else other)
+
+
+def subtract(left: str, right: str) -> str:
+    (a, form), (b, other) = _split(str(left)), _split(str(right))
+    return _written(a - b, form if a else other)
+
+
+def _written(amount: Decimal, form: str) -> str:
+    if form == "binary" and amount == amount.to_integral_value() and abs(amount) >= 1024:
+        return _binary(int(amount))
+    return _decimal(amount, form == "exponent")

@@ -188,6 +188,11 @@ CRONJOBS = Resource(
 )
 ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", "endpointslice")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", "lease")
+RESOURCEQUOTAS = Resource(
+    "", "v1", "resourcequotas", "ResourceQuota", "resourcequota", ("quota",), subresources=(STATUS,)
+)
+LIMITRANGES = Resource("", "v1", "limitranges", "LimitRange", "limitrange", ("limits",))
+PODTEMPLATES = Resource("", "v1", "podtemplates", "PodTemplate", "podtemplate")
 RBAC = "rbac.authorization.k8s.io"
 ROLES = Resource(RBAC, "v1", "roles", "Role", "role")
 ROLEBINDINGS = Resource(RBAC, "v1", "rolebindings", "RoleBinding", "rolebinding")
@@ -203,10 +208,13 @@ RESOURCES: tuple[Resource, ...] = (
     CONFIGMAPS,
     ENDPOINTS,
     EVENTS,
+    LIMITRANGES,
     NAMESPACES,
     NODES,
     PODS,
+    PODTEMPLATES,
     REPLICATIONCONTROLLERS,
+    RESOURCEQUOTAS,
     SECRETS,
     SERVICEACCOUNTS,
     SERVICES,

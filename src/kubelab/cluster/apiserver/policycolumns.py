@@ -1,4 +1,4 @@
-"""The cells of roles, bindings, priority classes, quotas and budgets.
+"""The cells of roles, bindings, priority classes, quotas, budgets and pod templates.
 
 Upstream: printRoleBinding, printPriorityClass, printResourceQuota and printPodDisruptionBudget in pkg/printers/
 internalversion/printers.go. Roles and limit ranges have upstream's plain table: name and time of creation.
@@ -55,3 +55,12 @@ def budget(field: str) -> Callable[[Object, float], str]:
         return "N/A" if value is None else str(value)
 
     return cell
+
+
+def template_containers(obj: Object) -> list[Object]:
+    return (obj["template"].get("spec") or {}).get("containers") or []
+
+
+def template_labels(obj: Object, now: float) -> str:
+    labels = (obj["template"].get("metadata") or {}).get("labels") or {}
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "<none>"

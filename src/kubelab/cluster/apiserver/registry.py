@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubelab.clock import Clock
-from kubelab.cluster.apiserver import errors, objectmeta
+from kubelab.cluster.apiserver import errors, objectmeta, quotas
 from kubelab.cluster.apiserver.allocators import AddressPool, PortPool
 from kubelab.cluster.apiserver.authorization import Authorizer
 from kubelab.cluster.apiserver.config import Config
@@ -114,9 +114,11 @@ class Registry:
             taken = errors.generated_name_taken if generated else errors.already_exists
             raise taken(resource, meta["name"])
         options.warnings.extend(strategy.warnings(obj))
+        charges = quotas.check(self, resource, obj, None)
         if options.dry_run:
             return obj
         strategy.allocate(self, obj, None)
+        quotas.charge(self, charges)
         self.writes[resource] += 1
         return self.store.create(self.key(resource, namespace, meta["name"]), objectmeta.ordered(obj)).load()
 
@@ -172,8 +174,10 @@ class Registry:
         if problems:
             raise errors.invalid(resource.kind, resource.group, name, problems)
         options.warnings.extend(strategy.warnings(obj) if not subresource else ())
+        charges = [] if subresource else quotas.check(self, resource, obj, old)
         if obj == old or options.dry_run:
             return obj
+        quotas.charge(self, charges)
         return self.replace(resource, record, obj, old)
 
     def _check_preconditions(self, resource: Resource, strategy: Strategy, meta: Object, old: Object) -> None:

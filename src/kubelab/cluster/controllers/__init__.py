@@ -25,6 +25,7 @@ from kubelab.cluster.controllers.nodelifecycle import NodeLifecycleController
 from kubelab.cluster.controllers.podgc import PodGarbageCollector
 from kubelab.cluster.controllers.replicaset import ReplicaSetController
 from kubelab.cluster.controllers.replicationcontroller import ReplicationControllerController
+from kubelab.cluster.controllers.resourcequota import ResourceQuotaController
 from kubelab.cluster.controllers.rootca import RootCAPublisher
 from kubelab.cluster.controllers.serviceaccount import ServiceAccountController
 from kubelab.cluster.controllers.tainteviction import TaintEvictionController
@@ -48,6 +49,7 @@ CONTROLLERS: tuple[type[Controller | PodGarbageCollector], ...] = (
     TaintEvictionController,
     PodGarbageCollector,
     ClusterRoleAggregationController,
+    ResourceQuotaController,
 )
 
 

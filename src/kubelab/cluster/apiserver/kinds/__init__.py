@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubelab.cluster import resources as r
-from kubelab.cluster.apiserver.kinds import batch, core, daemonset, pod, priorityclass, rbac, service, workloads
+from kubelab.cluster.apiserver.kinds import batch, core, daemonset, pod, priorityclass, quota, rbac, service, workloads
 from kubelab.cluster.apiserver.strategy import Strategy
 
 _STRATEGIES: dict[r.Resource, type[Strategy]] = {
@@ -25,6 +25,9 @@ _STRATEGIES: dict[r.Resource, type[Strategy]] = {
     r.CRONJOBS: batch.CronJobStrategy,
     r.ENDPOINTSLICES: core.EndpointSliceStrategy,
     r.LEASES: core.LeaseStrategy,
+    r.RESOURCEQUOTAS: quota.ResourceQuotaStrategy,
+    r.LIMITRANGES: quota.LimitRangeStrategy,
+    r.PODTEMPLATES: workloads.PodTemplateStrategy,
     r.ROLES: rbac.RoleStrategy,
     r.CLUSTERROLES: rbac.ClusterRoleStrategy,
     r.ROLEBINDINGS: rbac.RoleBindingStrategy,

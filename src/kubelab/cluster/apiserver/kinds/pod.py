@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubelab.cluster import quantity
-from kubelab.cluster.apiserver import apiaccess, coverage, errors
+from kubelab.cluster.apiserver import apiaccess, coverage, errors, limitranger
 from kubelab.cluster.apiserver.defaults import pod as defaults
 from kubelab.cluster.apiserver.fielderrors import FieldError
 from kubelab.cluster.apiserver.kinds import priorityclass, scheduling
@@ -41,6 +41,7 @@ class PodStrategy(Strategy):
         spec = obj["spec"]
         self._service_account(registry, obj)
         priorityclass.admit(registry, obj)
+        limitranger.admit(registry, obj)
         config = registry.config
         _tolerate(spec, NOT_READY, config.default_not_ready_toleration_seconds)
         _tolerate(spec, UNREACHABLE, config.default_unreachable_toleration_seconds)

@@ -35,6 +35,23 @@ class _Workload(Strategy):
         return coverage.warnings("pod", spec, "spec.template.spec")
 
 
+class PodTemplateStrategy(Strategy):
+    has_generation = True
+
+    def default(self, obj: Object) -> None:
+        pod_defaults.template(obj.setdefault("template", {}))
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return validation.pod_template(obj["template"], "template")
+
+    def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
+        changed = obj.get("template") != old.get("template")
+        obj["metadata"]["generation"] = old["metadata"].get("generation", 1) + changed
+
+    def warnings(self, obj: Object) -> list[str]:
+        return coverage.warnings("pod", obj["template"].get("spec") or {}, "template.spec")
+
+
 class ReplicationControllerStrategy(_Workload):
     default_propagation = "Orphan"
 
