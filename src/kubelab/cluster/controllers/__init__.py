@@ -18,6 +18,7 @@ from kubelab.cluster.controllers.daemonset import DaemonSetController
 from kubelab.cluster.controllers.deployment import DeploymentController
 from kubelab.cluster.controllers.endpoints import EndpointsController
 from kubelab.cluster.controllers.endpointslice import EndpointSliceController
+from kubelab.cluster.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from kubelab.cluster.controllers.garbagecollector import GarbageCollector
 from kubelab.cluster.controllers.job import JobController, OrphanPodController, TTLAfterFinishedController
 from kubelab.cluster.controllers.namespace import NamespaceController
@@ -28,6 +29,7 @@ from kubelab.cluster.controllers.replicationcontroller import ReplicationControl
 from kubelab.cluster.controllers.resourcequota import ResourceQuotaController
 from kubelab.cluster.controllers.rootca import RootCAPublisher
 from kubelab.cluster.controllers.serviceaccount import ServiceAccountController
+from kubelab.cluster.controllers.servicetoken import ServiceAccountTokenController
 from kubelab.cluster.controllers.tainteviction import TaintEvictionController
 from kubelab.cluster.informer import Informers
 
@@ -42,8 +44,10 @@ CONTROLLERS: tuple[type[Controller | PodGarbageCollector], ...] = (
     CronJobController,
     EndpointsController,
     EndpointSliceController,
+    EndpointSliceMirroringController,
     NamespaceController,
     ServiceAccountController,
+    ServiceAccountTokenController,
     GarbageCollector,
     NodeLifecycleController,
     TaintEvictionController,

@@ -6,6 +6,7 @@ Upstream: pkg/controller/endpoint/endpoints_controller.go.
 from __future__ import annotations
 
 from kubelab.cluster.client import AlreadyExists, NotFound
+from kubelab.cluster.controllers import endpointscapacity as capacity
 from kubelab.cluster.controllers.controller import Context, Object
 from kubelab.cluster.controllers.serviceselection import (
     ServiceController,
@@ -14,6 +15,7 @@ from kubelab.cluster.controllers.serviceselection import (
     service_labels,
     target_reference,
 )
+from kubelab.cluster.controllers.triggertimes import TriggerTimes, annotated
 from kubelab.cluster.informer import Key
 from kubelab.cluster.pods import is_ready
 from kubelab.cluster.resources import ENDPOINTS
@@ -28,25 +30,33 @@ class EndpointsController(ServiceController):
         super().__init__(context)
         self.endpoints = context.informers.of(ENDPOINTS)
         self.endpoints.add_handler(on_delete=self.enqueue)
+        self.trigger_times = TriggerTimes()
 
     async def sync(self, key: Key) -> None:
         service, existing = self.services.get(*key), self.endpoints.get(*key)
         if service is None:
+            self.trigger_times.forget(key)
             if existing is not None:
                 await self._delete(key)
             return
         if not service["spec"].get("selector"):
             return  # someone else writes them
+        pods = self.selected_pods(service, include_terminating=_publishes_all(service))
         labels = {**service_labels(service), **MANAGED_BY}
-        desired = subsets(service, self.selected_pods(service, include_terminating=_publishes_all(service)))
+        desired, before = subsets(service, pods), (existing or {}).get("metadata", {})
+        notes = annotated(before.get("annotations"), self.trigger_times.newest_change(service, pods))
+        notes.pop(capacity.ANNOTATION, None)
+        fewer = capacity.truncated(desired)
+        if fewer is not None:
+            desired, notes = fewer, {**notes, capacity.ANNOTATION: "truncated"}
         if existing is None:
-            await self._create(key, labels, desired)
-        elif existing.get("subsets", []) != desired or (existing["metadata"].get("labels") or {}) != labels:
-            metadata = {**existing["metadata"], "labels": labels}
+            await self._create(key, {"labels": labels, "annotations": notes}, desired)
+        elif existing.get("subsets", []) != desired or (before.get("labels") or {}) != labels:
+            metadata = {**before, "labels": labels, "annotations": notes}
             await self.client.update(ENDPOINTS, {**existing, "metadata": metadata, "subsets": desired})
 
-    async def _create(self, key: Key, labels: dict[str, str], desired: list[Object]) -> None:
-        metadata = {"namespace": key[0], "name": key[1], "labels": labels}
+    async def _create(self, key: Key, metadata: Object, desired: list[Object]) -> None:
+        metadata = {"namespace": key[0], "name": key[1], **metadata}
         endpoints = {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": desired}
         try:
             await self.client.create(ENDPOINTS, endpoints)

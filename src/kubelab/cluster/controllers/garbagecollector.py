@@ -18,6 +18,7 @@ from kubelab.cluster.resources import EVENTS, RESOURCES, Resource, by_kind
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
+Coordinates = tuple[str, str, str, str, str]  # apiVersion, kind, name, UID, namespace
 ABSENT_OWNERS = 500  # remembered, so that many dependents of one gone owner cost one look
 
 
@@ -41,7 +42,8 @@ class GarbageCollector(Controller):
         self._kinds: dict[str, Resource] = {}  # UID: where to find the object
         self._names: dict[str, Key] = {}
         self._informers: list[Informer] = []
-        self._absent: dict[str, None] = {}
+        self._absent: dict[Coordinates, None] = {}
+        self.recorder = context.recorder(self.name)
         for resource in RESOURCES:
             if resource is not EVENTS and {"delete", "list", "watch"} <= set(resource.verbs):
                 self._watch(context.informers.of(resource), resource)
@@ -64,19 +66,40 @@ class GarbageCollector(Controller):
         uid = metadata["uid"]
         self._kinds[uid] = resource
         self._names[uid] = (metadata.get("namespace") or "", metadata["name"])
-        references = metadata.get("ownerReferences") or ()
+        references = [r for r in metadata.get("ownerReferences") or () if self._is_doubtful(obj, r)]
         to_finish = is_terminating(obj) and not {FOREGROUND, ORPHAN}.isdisjoint(metadata.get("finalizers") or ())
-        if to_finish or any(reference["uid"] not in self._kinds for reference in references):
+        if to_finish or references:
             self.queue.add((uid, ""))
         if old is not None:
             for reference in old["metadata"].get("ownerReferences") or ():
                 self._wake_waiting_owner(reference["uid"])
 
+    def _is_doubtful(self, dependent: Object, reference: Object) -> bool:
+        """The owner is not known, or not as the reference says: then the API has to be asked.
+
+        An owner in another namespace is nobody's owner here, and that is told.
+        """
+        uid = reference["uid"]
+        owner = self._kinds.get(uid)
+        if owner is None:
+            return True
+        namespace, name = self._names[uid]
+        own = dependent["metadata"].get("namespace") or ""
+        if owner.namespaced and namespace != own:
+            which = f"[{reference['apiVersion']}/{reference['kind']}, namespace: {own}, name: {reference['name']}"
+            message = f'ownerRef {which}, uid: {uid}] does not exist in namespace "{own}"'
+            self.recorder.event(dependent, "Warning", "OwnerRefInvalidNamespace", message)
+            return True
+        said = (reference["apiVersion"], reference["kind"], reference["name"])
+        return said != (owner.api_version, owner.kind, name)
+
     def _gone(self, obj: Object) -> None:
-        uid = obj["metadata"]["uid"]
+        metadata = obj["metadata"]
+        uid = metadata["uid"]
         self._kinds.pop(uid, None)
         self._names.pop(uid, None)
-        self._remember_absent(uid)
+        identity = (obj["apiVersion"], obj["kind"], metadata["name"], uid, metadata.get("namespace") or "")
+        self._remember_absent(identity)
         for dependent in self._dependents(uid):
             self.queue.add((dependent["metadata"]["uid"], ""))
         for reference in obj["metadata"].get("ownerReferences") or ():
@@ -94,8 +117,8 @@ class GarbageCollector(Controller):
     def _dependents(self, uid: str) -> list[Object]:
         return [obj for informer in self._informers for obj in informer.by_index("owner", uid)]
 
-    def _remember_absent(self, uid: str) -> None:
-        self._absent[uid] = None
+    def _remember_absent(self, owner: Coordinates) -> None:
+        self._absent[owner] = None
         if len(self._absent) > ABSENT_OWNERS:
             del self._absent[next(iter(self._absent))]
 
@@ -128,6 +151,8 @@ class GarbageCollector(Controller):
                 await self._delete_dependents_first(resource, obj)
             return
         owners = await self._classify(obj)
+        if owners is None:
+            return
         if owners.solid:
             await self._drop_references(resource, obj, owners.dangling + owners.waiting)
         elif owners.waiting and self._dependents(obj["metadata"]["uid"]):
@@ -136,9 +161,13 @@ class GarbageCollector(Controller):
             policy = "Orphan" if ORPHAN in finalizers else "Foreground" if FOREGROUND in finalizers else "Background"
             await self._delete(resource, obj, policy)
 
-    async def _classify(self, obj: Object) -> Owners:
+    async def _classify(self, obj: Object) -> Owners | None:
+        """None for an object that cannot be judged: one of no namespace that names an owner of some namespace."""
         owners = Owners()
         for reference in obj["metadata"].get("ownerReferences") or ():
+            kind = by_kind(reference["apiVersion"], reference["kind"])
+            if kind is not None and kind.namespaced and not obj["metadata"].get("namespace"):
+                return None
             owner = await self._owner(reference, obj["metadata"].get("namespace"))
             if owner is None:
                 owners.dangling.append(reference)
@@ -150,17 +179,19 @@ class GarbageCollector(Controller):
 
     async def _owner(self, reference: Object, namespace: str | None) -> Object | None:
         """The live owner, or None where it is gone. A kind that is not served cannot be judged: it counts as there."""
-        if reference["uid"] in self._absent:
-            return None
         resource = by_kind(reference["apiVersion"], reference["kind"])
         if resource is None:
             return reference | {"metadata": {}}
+        where = (namespace or "") if resource.namespaced else ""
+        identity = (reference["apiVersion"], reference["kind"], reference["name"], reference["uid"], where)
+        if identity in self._absent:
+            return None
         try:
             owner = await self.client.get(resource, reference["name"], namespace)
         except NotFound:
             owner = None
         if owner is None or owner["metadata"]["uid"] != reference["uid"]:
-            self._remember_absent(reference["uid"])
+            self._remember_absent(identity)
             return None
         return owner
 

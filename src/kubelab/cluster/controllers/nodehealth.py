@@ -47,6 +47,11 @@ class NodeHealth:
         """Seconds since the last sign of life."""
         return now - self._health[node["metadata"]["name"]].seen
 
+    def restart(self, now: float) -> None:
+        """Count every node's silence from now on."""
+        for health in self._health.values():
+            health.seen = now
+
     def forget(self, name: str) -> None:
         self._health.pop(name, None)
 

@@ -1,7 +1,7 @@
 """Node lifecycle: notice a silent node, say so in its status, taint it, and mark its pods not ready.
 
 Upstream: pkg/controller/nodelifecycle/node_lifecycle_controller.go. What then evicts the pods is `tainteviction.py`.
-One zone is assumed, as the lab has no topology labels.
+How fast, and when not at all, is `zones.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 from kubelab.cluster.client import APIError, Conflict, NotFound
 from kubelab.cluster.controllers.controller import Context, Controller, Object
 from kubelab.cluster.controllers.nodehealth import NodeHealth, unknown_conditions
+from kubelab.cluster.controllers.zones import Zones
 from kubelab.cluster.informer import Key
 from kubelab.cluster.pods import condition, is_ready, node_name
 from kubelab.cluster.resources import LEASES, NODES, PODS
@@ -21,8 +22,6 @@ log = logging.getLogger(__name__)
 
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 LEASE_NAMESPACE = "kube-node-lease"
-EVICTION_PERIOD = 10.0  # seconds between two nodes that get NoExecute (upstream's 0.1 nodes a second)
-UNHEALTHY_SHARE = 0.55  # of the nodes, and more than two: the trouble is elsewhere, nobody is evicted
 
 # Condition type and status: the taint that keeps new pods away.
 NO_SCHEDULE = {
@@ -49,7 +48,7 @@ class NodeLifecycleController(Controller):
         self.recorder = context.recorder("node-controller")
         self.health = NodeHealth()
         self._was_ready: dict[str, bool] = {}
-        self._next_eviction = 0.0
+        self.zones = Zones()
         self.nodes.add_handler(self._added, lambda old, new: self.enqueue(new), self._deleted)
         self.pods.add_index("node", lambda pod: [node_name(pod)] if node_name(pod) else [])
 
@@ -147,17 +146,18 @@ class NodeLifecycleController(Controller):
     # -- NoExecute: drives pods away
 
     async def _taint_for_eviction(self, nodes: list[Object]) -> None:
-        """Give silent nodes NoExecute taints, one in ten seconds; none while nearly all nodes are silent."""
-        unready = [node for node in nodes if not is_ready(node)]
-        disrupted = bool(unready) and (
-            len(unready) == len(nodes) or (len(unready) > 2 and len(unready) >= UNHEALTHY_SHARE * len(nodes))
-        )
+        """Give silent nodes NoExecute taints, one after another; all are let off while nobody is heard.
+
+        When the first is heard again, the others are given their time anew.
+        """
+        if self.zones.observe(nodes):
+            self.health.restart(self.clock.monotonic())
         for node in nodes:
             ready = condition(node, "Ready")
             wanted = {"False": NOT_READY, "Unknown": UNREACHABLE}.get(ready["status"]) if ready else None
-            if wanted is None or (disrupted and len(unready) == len(nodes)):
+            if wanted is None or self.zones.all_silent:
                 await self._set_eviction_taint(node, set())
-            elif self._is_evicting(node) or (not disrupted and self._may_evict()):
+            elif self._is_evicting(node) or self.zones.may_give_up(node, self.clock.monotonic()):
                 await self._set_eviction_taint(node, {wanted})
 
     async def _set_eviction_taint(self, node: Object, wanted: set[str]) -> None:
@@ -172,13 +172,6 @@ class NodeLifecycleController(Controller):
     def _is_evicting(self, node: Object) -> bool:
         taints = node["spec"].get("taints") or ()
         return any(t["effect"] == "NoExecute" and t["key"] in (NOT_READY, UNREACHABLE) for t in taints)
-
-    def _may_evict(self) -> bool:
-        now = self.clock.monotonic()
-        if now < self._next_eviction:
-            return False
-        self._next_eviction = now + EVICTION_PERIOD
-        return True
 
     async def _set_taints(self, node: Object, wanted: set[str], effect: str, ours: set[str]) -> None:
         """Make the node's taints of `effect` among `ours` equal to `wanted`; everyone else's stay."""

@@ -75,7 +75,7 @@ def test_a_slice_holds_a_hundred():
 
 
 def test_no_pods_make_one_empty_slice():
-    assert endpointslice.slices(service(), []) == [{"endpoints": [], "ports": []}]
+    assert endpointslice.slices(service(), []) == [{"addressType": "IPv4", "endpoints": [], "ports": []}]
 
 
 def test_a_pods_hostname_is_published_within_its_own_domain_only():
