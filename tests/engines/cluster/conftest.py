@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engines.cluster.lab import Lab, run_lab
+from kubelab.cluster.resources import PRIORITYCLASSES
 from kubelab.home import Home
 
 
@@ -18,6 +19,9 @@ async def lab(home: Home) -> AsyncIterator[Lab]:
 
 
 @pytest.fixture
-def priorities() -> dict[str, dict[str, Any]]:
+async def priorities(lab: Lab) -> dict[str, dict[str, Any]]:
     """What a pod's spec says to be of low or high priority, or high without taking anybody's place."""
-    return {"low": {"priority": 0}, "high": {"priority": 1000}, "meek": {"priority": 10, "preemptionPolicy": "Never"}}
+    for name, value, policy in (("high", 1000, "PreemptLowerPriority"), ("meek", 10, "Never")):
+        made = {"metadata": {"name": name}, "value": value, "preemptionPolicy": policy}
+        await lab.client.create(PRIORITYCLASSES, made)
+    return {"low": {}, "high": {"priorityClassName": "high"}, "meek": {"priorityClassName": "meek"}}

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from engines.cluster.lab import Lab, eventually
-from engines.cluster.objects import replica_set, replication_controller
+from engines.cluster.objects import deployment, pod, replica_set, replication_controller
 from kubelab.cluster.client import NotFound
 from kubelab.cluster.pods import controller_of, is_ready, is_terminating
-from kubelab.cluster.resources import CONFIGMAPS, PODS, REPLICASETS, REPLICATIONCONTROLLERS, Resource
+from kubelab.cluster.resources import (
+    CONFIGMAPS,
+    DEPLOYMENTS,
+    EVENTS,
+    NAMESPACES,
+    PODS,
+    REPLICASETS,
+    REPLICATIONCONTROLLERS,
+    Resource,
+)
 
 
 async def until_ready(lab: Lab, count: int) -> None:
@@ -49,8 +58,8 @@ async def test_foreground_deletes_the_pods_first(lab: Lab):
     await eventually(leaving, "both pods on their way")
     owner = await lab.client.get(REPLICASETS, "web", "default")
     assert owner["metadata"]["finalizers"] == ["foregroundDeletion"]
-    for pod in await lab.pods():
-        await lab.client.delete(PODS, pod["metadata"]["name"], "default", grace_period_seconds=0)
+    for found in await lab.pods():
+        await lab.client.delete(PODS, found["metadata"]["name"], "default", grace_period_seconds=0)
 
     async def gone() -> bool:
         return not await exists(lab, REPLICASETS, "web")
@@ -82,8 +91,8 @@ async def test_a_replication_controller_deleted_without_a_policy_leaves_its_pods
         return not await exists(lab, REPLICATIONCONTROLLERS, "web")
 
     await eventually(gone, "the owner is gone")
-    (pod,) = await lab.pods()
-    assert not is_terminating(pod)
+    (left,) = await lab.pods()
+    assert not is_terminating(left)
 
 
 def config_map(name: str, *owners: tuple[str, str]) -> dict:
@@ -119,3 +128,111 @@ async def test_one_of_two_owners_is_enough_to_stay(lab: Lab):
         return not await exists(lab, CONFIGMAPS, "child")
 
     await eventually(gone, "with the last owner the child goes")
+
+
+# -- test/e2e/apimachinery/garbage_collector.go, what is not above
+
+
+async def test_should_delete_rs_created_by_deployment_when_not_orphaning(lab: Lab):
+    await lab.client.create(DEPLOYMENTS, deployment("web", 2))
+    await until_ready(lab, 2)
+    await lab.client.delete(DEPLOYMENTS, "web", "default", propagation_policy="Background")
+
+    async def all_gone() -> bool:
+        return not (await lab.client.list(REPLICASETS, "default"))["items"] and not await lab.pods()
+
+    await eventually(all_gone, "ReplicaSets and pods gone")
+
+
+async def test_should_orphan_rs_created_by_deployment_when_propagation_policy_is_orphan(lab: Lab):
+    await lab.client.create(DEPLOYMENTS, deployment("web", 2))
+    await until_ready(lab, 2)
+    await lab.client.delete(DEPLOYMENTS, "web", "default", propagation_policy="Orphan")
+
+    async def gone() -> bool:
+        return not await exists(lab, DEPLOYMENTS, "web")
+
+    await eventually(gone, "the deployment gone")
+    (left,) = (await lab.client.list(REPLICASETS, "default"))["items"]
+    assert controller_of(left) is None
+    assert len(await lab.pods()) == 2
+
+
+async def test_should_not_delete_dependents_that_have_both_valid_owner_and_owner_that_is_waiting(lab: Lab):
+    await lab.client.create(REPLICATIONCONTROLLERS, replication_controller("leaving", 2))
+    stays = await lab.client.create(REPLICATIONCONTROLLERS, replication_controller("stays", 0))
+    await until_ready(lab, 2)
+    first, _ = await lab.pods()
+    extra = {"apiVersion": "v1", "kind": "ReplicationController", "name": "stays", "uid": stays["metadata"]["uid"]}
+    owners = [*first["metadata"]["ownerReferences"], extra]
+    await lab.client.patch(PODS, first["metadata"]["name"], {"metadata": {"ownerReferences": owners}}, "default")
+    await lab.client.delete(REPLICATIONCONTROLLERS, "leaving", "default", propagation_policy="Foreground")
+
+    async def gone() -> bool:
+        return not await exists(lab, REPLICATIONCONTROLLERS, "leaving")
+
+    await eventually(gone, "the owner gone")
+    (left,) = await lab.pods()
+    assert left["metadata"]["uid"] == first["metadata"]["uid"]
+    assert [r["name"] for r in left["metadata"]["ownerReferences"]] == ["stays"]
+
+
+async def test_should_not_be_blocked_by_dependency_circle(lab: Lab):
+    pods = [await lab.client.create(PODS, pod(f"pod{n}")) for n in (1, 2, 3)]
+    for owned, owner in zip(pods, (pods[2], pods[0], pods[1]), strict=True):
+        identity = {"name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+        reference = {"apiVersion": "v1", "kind": "Pod", "controller": True, "blockOwnerDeletion": True, **identity}
+        patch = {"metadata": {"ownerReferences": [reference]}}
+        await lab.client.patch(PODS, owned["metadata"]["name"], patch, "default")
+    await lab.client.delete(PODS, "pod1", "default", propagation_policy="Foreground")
+    await eventually(lambda: no_pods(lab), "the whole circle gone")
+
+
+async def test_an_owner_in_another_namespace_is_no_owner_and_that_is_told(lab: Lab):
+    await lab.client.create(NAMESPACES, {"metadata": {"name": "far"}})
+    there = config_map("owner")
+    there["metadata"]["namespace"] = "far"
+    owner = await lab.client.create(CONFIGMAPS, there)
+    near = config_map("dependent")
+    near["metadata"] |= {"namespace": "far"}
+    near["metadata"]["ownerReferences"] = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
+    ]
+    await lab.client.create(CONFIGMAPS, near)
+    await lab.client.create(CONFIGMAPS, config_map("stranger", ("owner", owner["metadata"]["uid"])))
+
+    async def told() -> list[str]:
+        events = await lab.client.list(EVENTS, "default", field_selector="reason=OwnerRefInvalidNamespace")
+        return [event["message"] for event in events["items"]]
+
+    (message,) = await eventually(told, "the event")
+    uid = owner["metadata"]["uid"]
+    assert message == (
+        f'ownerRef [v1/ConfigMap, namespace: default, name: owner, uid: {uid}] does not exist in namespace "default"'
+    )
+
+    async def gone() -> bool:
+        return not await exists(lab, CONFIGMAPS, "stranger")
+
+    await eventually(gone, "the stranger collected")
+    found = await lab.client.get(CONFIGMAPS, "dependent", "far")
+    assert not is_terminating(found), "the owner counts where it is"
+
+
+async def test_an_object_of_no_namespace_that_names_an_owner_of_one_is_left_alone(lab: Lab):
+    owner = await lab.client.create(CONFIGMAPS, config_map("owner"))
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
+    await lab.client.create(NAMESPACES, {"metadata": {"name": "owned", "ownerReferences": [reference]}})
+
+    async def told() -> bool:
+        return bool((await lab.client.list(EVENTS, field_selector="reason=OwnerRefInvalidNamespace"))["items"])
+
+    await eventually(told, "the event")
+    await lab.client.delete(CONFIGMAPS, "owner", "default", propagation_policy="Background")
+    await lab.client.create(CONFIGMAPS, config_map("witness", ("owner", owner["metadata"]["uid"])))
+
+    async def collected() -> bool:
+        return not await exists(lab, CONFIGMAPS, "witness")
+
+    await eventually(collected, "the collector has been at work")
+    assert not is_terminating(await lab.client.get(NAMESPACES, "owned"))

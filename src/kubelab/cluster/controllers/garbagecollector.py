@@ -155,7 +155,9 @@ class GarbageCollector(Controller):
             return
         if owners.solid:
             await self._drop_references(resource, obj, owners.dangling + owners.waiting)
-        elif owners.waiting and self._dependents(obj["metadata"]["uid"]):
+        elif owners.waiting and (dependents := self._dependents(obj["metadata"]["uid"])):
+            if any(map(_deletes_dependents, dependents)):
+                obj = await self._unblock_owners(resource, obj)
             await self._delete(resource, obj, "Foreground")
         elif owners.dangling or owners.waiting:
             policy = "Orphan" if ORPHAN in finalizers else "Foreground" if FOREGROUND in finalizers else "Background"
@@ -214,6 +216,11 @@ class GarbageCollector(Controller):
             kept = [r for r in obj["metadata"]["ownerReferences"] if r["uid"] not in gone]
             await self._patch(resource, obj, {"ownerReferences": kept})
 
+    async def _unblock_owners(self, resource: Resource, obj: Object) -> Object:
+        """An owner waits for it, and one of its dependents waits, too: maybe for that owner. Let the circle open."""
+        references = [{**r, "blockOwnerDeletion": False} for r in obj["metadata"]["ownerReferences"]]
+        return await self._patch(resource, obj, {"ownerReferences": references})
+
     async def _orphan_dependents(self, resource: Resource, obj: Object) -> None:
         """Cut every dependent loose, then let the owner go."""
         for dependent in self._dependents(obj["metadata"]["uid"]):
@@ -236,12 +243,12 @@ class GarbageCollector(Controller):
         kept = [name for name in obj["metadata"].get("finalizers") or () if name != finalizer]
         await self._patch(resource, obj, {"finalizers": kept})
 
-    async def _patch(self, resource: Resource, obj: Object, metadata: Object) -> None:
+    async def _patch(self, resource: Resource, obj: Object, metadata: Object) -> Object:
         """A merge patch that holds only for this object at this version."""
         identity = obj["metadata"]
         fixed = {"uid": identity["uid"], "resourceVersion": identity["resourceVersion"]}
         patch = {"metadata": {**metadata, **fixed}}
-        await self.client.patch(resource, identity["name"], patch, identity.get("namespace"), type="merge")
+        return await self.client.patch(resource, identity["name"], patch, identity.get("namespace"), type="merge")
 
 
 def _deletes_dependents(owner: Object) -> bool:

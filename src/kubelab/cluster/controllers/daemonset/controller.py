@@ -10,18 +10,18 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from kubelab.cluster.client import APIError, Conflict, NotFound
-from kubelab.cluster.controllers.controller import Context, Controller, Object
+from kubelab.cluster.controllers.controller import Context, Object
 from kubelab.cluster.controllers.daemonset.history import History
 from kubelab.cluster.controllers.daemonset.managing import FailedPodsBackoff, NodePlan, plan_node
 from kubelab.cluster.controllers.daemonset.placement import fits, pod_template, target_node
 from kubelab.cluster.controllers.daemonset.rolling import Update
 from kubelab.cluster.controllers.daemonset.status import calculate_status
-from kubelab.cluster.controllers.expectations import Expectations
+from kubelab.cluster.controllers.ownercontroller import PodOwnerController, labels_of
 from kubelab.cluster.controllers.ownership import Claimer
 from kubelab.cluster.controllers.podcontrol import PodControl
 from kubelab.cluster.controllers.replicas import BURST, slow_start
-from kubelab.cluster.informer import Key, key_of
-from kubelab.cluster.pods import controller_of, is_ready, is_terminal, is_terminating
+from kubelab.cluster.informer import Key
+from kubelab.cluster.pods import is_terminal, is_terminating
 from kubelab.cluster.resources import CONTROLLERREVISIONS, DAEMONSETS, NODES, PODS
 from kubelab.cluster.selectors import label_selector_matches
 
@@ -49,111 +49,55 @@ class Round:
         return dict(found)
 
 
-class DaemonSetController(Controller):
+class DaemonSetController(PodOwnerController):
     name = "daemonset-controller"
+    resource = DAEMONSETS
     workers = 2
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         of = context.informers.of
-        self.daemon_sets, self.pods, self.nodes = of(DAEMONSETS), of(PODS), of(NODES)
-        self.revisions = of(CONTROLLERREVISIONS)
-        self.expectations = Expectations(context.clock)
+        self.nodes, self.revisions = of(NODES), of(CONTROLLERREVISIONS)
         self.failed_pods = FailedPodsBackoff(context.clock)
         self.recorder = context.recorder(self.name)
         self.pod_control = PodControl(context.client, self.recorder)
-        self.daemon_sets.add_handler(self.enqueue, self._updated, self._deleted)
-        self.pods.add_handler(self._pod_added, self._pod_updated, self._pod_deleted)
-        self.revisions.add_handler(self._owned_changed, self._owned_updated, self._owned_changed)
+        self.revisions.add_handler(self.owned_changed, self.owned_updated, self.owned_changed)
         self.nodes.add_handler(self._node_added, self._node_updated)
 
     # -- handlers
 
-    def _updated(self, old: Object, new: Object) -> None:
-        if old["metadata"]["uid"] != new["metadata"]["uid"]:
-            self._deleted(old)
-        self.enqueue(new)
+    @staticmethod
+    def selects(owner: Object, labels: dict[str, str]) -> bool:
+        return label_selector_matches(owner["spec"].get("selector"), labels)
 
-    def _deleted(self, daemon_set: Object) -> None:
-        self.expectations.forget(key_of(daemon_set))
-        self.failed_pods.forget(daemon_set)
-        self.enqueue(daemon_set)
-
-    def _pod_added(self, pod: Object) -> None:
-        if is_terminating(pod):
-            self._pod_deleted(pod)
-            return
-        owner = self._owner_of(pod)
-        if owner is not None:
-            self.expectations.creation_observed(key_of(owner))
-        self._owned_changed(pod)
-
-    def _pod_updated(self, old: Object, new: Object) -> None:
-        if is_terminating(new):
-            self._pod_deleted(new)
-            return
-        self._owned_updated(old, new)
-        owner = self._owner_of(new)
-        min_ready = owner["spec"].get("minReadySeconds", 0) if owner is not None else 0
-        if min_ready and is_ready(new) and not is_ready(old):
-            self.queue.add_after(key_of(owner), min_ready + 1)
-
-    def _pod_deleted(self, pod: Object) -> None:
-        owner = self._owner_of(pod)
-        if owner is not None:
-            self.expectations.deletion_observed(key_of(owner), pod["metadata"]["uid"])
-            self.enqueue(owner)
-
-    def _owned_updated(self, old: Object, new: Object) -> None:
-        """A pod or a revision changed, maybe hands."""
-        if controller_of(old) != controller_of(new):
-            owner = self._owner_of(old)
-            if owner is not None:
-                self.enqueue(owner)
-        elif controller_of(new) is None and old["metadata"].get("labels") == new["metadata"].get("labels"):
-            return
-        self._owned_changed(new)
-
-    def _owned_changed(self, obj: Object) -> None:
-        """Its DaemonSet, or where it has no controller every DaemonSet that selects it."""
-        if controller_of(obj) is not None:
-            owner = self._owner_of(obj)
-            if owner is not None:
-                self.enqueue(owner)
-            return
-        for daemon_set in self.daemon_sets.list(obj["metadata"]["namespace"]):
-            if _selects(daemon_set, obj):
-                self.enqueue(daemon_set)
-
-    def _owner_of(self, obj: Object) -> Object | None:
-        reference = controller_of(obj)
-        if reference is None or reference["kind"] != DAEMONSETS.kind:
-            return None
-        owner = self.daemon_sets.get(obj["metadata"]["namespace"], reference["name"])
-        return owner if owner is not None and owner["metadata"]["uid"] == reference["uid"] else None
+    def _owner_deleted(self, owner: Object) -> None:
+        self.failed_pods.forget(owner)
+        super()._owner_deleted(owner)
 
     def _node_added(self, node: Object) -> None:
-        for daemon_set in self.daemon_sets.list():
+        for daemon_set in self.owners.list():
             if fits(daemon_set, node)[0]:
                 self.enqueue(daemon_set)
 
     def _node_updated(self, old: Object, new: Object) -> None:
         """Only where it makes a difference: a node changes with every heartbeat of its status."""
-        for daemon_set in self.daemon_sets.list():
+        for daemon_set in self.owners.list():
             if fits(daemon_set, old) != fits(daemon_set, new):
                 self.enqueue(daemon_set)
 
     # -- reconciling
 
     async def sync(self, key: Key) -> None:
-        daemon_set = self.daemon_sets.get(*key)
+        daemon_set = self.owners.get(*key)
         if daemon_set is None:
             self.expectations.forget(key)
             return
         if is_terminating(daemon_set):
             return  # revisions may be gone before the pods are: nothing that could be said would be true
         history = History(self.client, daemon_set)
-        claimer = Claimer(self.client, DAEMONSETS, daemon_set, PODS, lambda pod: _selects(daemon_set, pod))
+        claimer = Claimer(
+            self.client, DAEMONSETS, daemon_set, PODS, lambda pod: self.selects(daemon_set, labels_of(pod))
+        )
         pods = await claimer.claim(self.pods.list(key[0]))
         await history.construct(self.revisions.list(key[0]), pods)
         this = Round(key, daemon_set, pods, self.nodes.list(), history)
@@ -232,20 +176,7 @@ class DaemonSetController(Controller):
         """Count; `observed` says that this generation was worked on and not only looked at."""
         now = self.clock.now()
         status = calculate_status(this.daemon_set, this.nodes, this.by_node(), this.history.hash, now, observed)
-        metadata = this.daemon_set["metadata"]
-        if status != this.daemon_set.get("status"):
-            try:
-                await self.client.update(DAEMONSETS, {**this.daemon_set, "status": status}, "status")
-            except NotFound:
-                return
-            except Conflict:
-                fresh = await self.client.get(DAEMONSETS, metadata["name"], metadata["namespace"])
-                if fresh["metadata"]["uid"] == metadata["uid"]:
-                    await self.client.update(DAEMONSETS, {**fresh, "status": status}, "status")
+        await self.write_status(this.daemon_set, status)
         min_ready = this.daemon_set["spec"].get("minReadySeconds", 0)
         if min_ready and status["numberReady"] != status.get("numberAvailable", 0):
             self.queue.add_after(this.key, min_ready)
-
-
-def _selects(daemon_set: Object, obj: Object) -> bool:
-    return label_selector_matches(daemon_set["spec"].get("selector"), obj["metadata"].get("labels"))

@@ -6,11 +6,12 @@ Upstream: pkg/controller/deployment/deployment_controller.go.
 from __future__ import annotations
 
 from kubelab.cluster import times
-from kubelab.cluster.controllers.controller import Context, Controller, Object
+from kubelab.cluster.controllers.controller import Context, Object
 from kubelab.cluster.controllers.deployment import replicasets, status, strategy
 from kubelab.cluster.controllers.deployment.recreate import recreate
 from kubelab.cluster.controllers.deployment.rolling import roll
 from kubelab.cluster.controllers.deployment.rollout import Rollout
+from kubelab.cluster.controllers.ownercontroller import OwnerController, labels_of
 from kubelab.cluster.controllers.ownership import Claimer
 from kubelab.cluster.informer import Key, key_of
 from kubelab.cluster.pods import condition, controller_of, is_terminating
@@ -18,35 +19,22 @@ from kubelab.cluster.resources import DEPLOYMENTS, PODS, REPLICASETS
 from kubelab.cluster.selectors import label_selector_matches
 
 
-class DeploymentController(Controller):
+class DeploymentController(OwnerController):
     name = "deployment-controller"
+    resource = DEPLOYMENTS
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.deployments = context.informers.of(DEPLOYMENTS)
         self.replica_sets, self.pods = context.informers.of(REPLICASETS), context.informers.of(PODS)
         self.recorder = context.recorder(self.name)
-        self.deployments.add_handler(self.enqueue, lambda old, new: self.enqueue(new), self.enqueue)
-        self.replica_sets.add_handler(self._set_changed, self._set_updated, self._set_changed)
+        self.replica_sets.add_handler(self.owned_changed, self.owned_updated, self.owned_changed)
         self.pods.add_handler(on_delete=self._pod_gone)
 
     # -- handlers
 
-    def _set_updated(self, old: Object, new: Object) -> None:
-        if controller_of(old) != controller_of(new):
-            self._set_changed(old)
-        self._set_changed(new)
-
-    def _set_changed(self, replica_set: Object) -> None:
-        """Its deployment, or where it has no controller every deployment that selects it."""
-        if controller_of(replica_set) is not None:
-            owner = self._owner_of(replica_set)
-            if owner is not None:
-                self.enqueue(owner)
-            return
-        for deployment in self.deployments.list(replica_set["metadata"]["namespace"]):
-            if _selects(deployment, replica_set):
-                self.enqueue(deployment)
+    @staticmethod
+    def selects(owner: Object, labels: dict[str, str]) -> bool:
+        return label_selector_matches(owner["spec"].get("selector"), labels)
 
     def _pod_gone(self, pod: Object) -> None:
         """Only Recreate waits for pods; everyone else waits for ReplicaSets."""
@@ -54,24 +42,21 @@ class DeploymentController(Controller):
         if reference is None or reference["kind"] != "ReplicaSet":
             return
         replica_set = self.replica_sets.get(pod["metadata"]["namespace"], reference["name"])
-        owner = self._owner_of(replica_set) if replica_set is not None else None
+        owner = self.owner_of(replica_set) if replica_set is not None else None
         if owner is not None and not strategy.is_rolling(owner):
             self.enqueue(owner)
-
-    def _owner_of(self, replica_set: Object) -> Object | None:
-        reference = controller_of(replica_set)
-        if reference is None or reference["kind"] != "Deployment":
-            return None
-        owner = self.deployments.get(replica_set["metadata"]["namespace"], reference["name"])
-        return owner if owner is not None and owner["metadata"]["uid"] == reference["uid"] else None
 
     # -- reconciling
 
     async def sync(self, key: Key) -> None:
-        deployment = self.deployments.get(*key)
+        deployment = self.owners.get(*key)
         if deployment is None:
             return
-        claimer = Claimer(self.client, DEPLOYMENTS, deployment, REPLICASETS, lambda found: _selects(deployment, found))
+
+        def selects(found: Object) -> bool:
+            return self.selects(deployment, labels_of(found))
+
+        claimer = Claimer(self.client, DEPLOYMENTS, deployment, REPLICASETS, selects)
         sets = await claimer.claim(self.replica_sets.list(key[0]))
         rollout = Rollout(self.client, self.recorder, self.clock, deployment, sets)
         if is_terminating(deployment):
@@ -132,7 +117,3 @@ class DeploymentController(Controller):
             return
         passed = (self.clock.now() - times.parse(current["lastUpdateTime"])).total_seconds()
         self.queue.add_after(key_of(deployment), max(seconds - passed, 0) + 1)
-
-
-def _selects(deployment: Object, replica_set: Object) -> bool:
-    return label_selector_matches(deployment["spec"].get("selector"), replica_set["metadata"].get("labels"))

@@ -6,7 +6,7 @@ Upstream: syncJob in pkg/controller/job/job_controller.go.
 from __future__ import annotations
 
 from kubelab.cluster.client import APIError
-from kubelab.cluster.controllers.controller import Context, Controller, Object
+from kubelab.cluster.controllers.controller import Context, Object
 from kubelab.cluster.controllers.expectations import Expectations
 from kubelab.cluster.controllers.job import conditions
 from kubelab.cluster.controllers.job.backoff import BackoffRecord
@@ -14,10 +14,11 @@ from kubelab.cluster.controllers.job.managing import PodManager
 from kubelab.cluster.controllers.job.pods import FINALIZER, finished_condition, has_finalizer, is_suspended
 from kubelab.cluster.controllers.job.tally import Tally
 from kubelab.cluster.controllers.job.tracking import Tracker
+from kubelab.cluster.controllers.ownercontroller import PodOwnerController, labels_of
 from kubelab.cluster.controllers.ownership import Claimer
 from kubelab.cluster.controllers.podcontrol import PodControl
 from kubelab.cluster.informer import Key, key_of
-from kubelab.cluster.pods import controller_of, is_terminating
+from kubelab.cluster.pods import is_terminating
 from kubelab.cluster.resources import JOBS, PODS
 from kubelab.cluster.selectors import label_selector_matches
 from kubelab.cluster.times import timestamp
@@ -28,103 +29,65 @@ FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds after an error of the API
 MANAGED_BY = "kubernetes.io/job-controller"
 
 
-class JobController(Controller):
+class JobController(PodOwnerController):
     name = "job-controller"
+    resource = JOBS
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.queue = WorkQueue(context.clock, base_delay=FIRST_RETRY, max_delay=LAST_RETRY)
-        self.jobs, self.pods = context.informers.of(JOBS), context.informers.of(PODS)
-        self.expectations, self.released = Expectations(context.clock), Expectations(context.clock)
+        self.released = Expectations(context.clock)
         self.recorder = context.recorder(self.name)
         self.manager = PodManager(context.client, PodControl(context.client, self.recorder), self.expectations)
         self.tracker = Tracker(context.client, self.recorder, self.released)
         self._backoff: dict[Key, BackoffRecord] = {}
-        self.jobs.add_handler(self.enqueue, self._job_updated, self._job_deleted)
-        self.pods.add_handler(self._pod_added, self._pod_updated, self._pod_deleted)
 
     # -- handlers
 
-    def _soon(self, job: Object) -> None:
-        self.queue.add_after(key_of(job), BATCH_PERIOD)
+    @staticmethod
+    def selects(owner: Object, labels: dict[str, str]) -> bool:
+        return label_selector_matches(owner["spec"].get("selector"), labels)
 
-    def _job_updated(self, old: Object, new: Object) -> None:
+    def wake(self, owner: Object) -> None:
+        self.queue.add_after(key_of(owner), BATCH_PERIOD)
+
+    def _owner_updated(self, old: Object, new: Object) -> None:
         """A new spec is worked on at once; a new status, which is mostly our own, with the next changes."""
         if old["metadata"]["uid"] != new["metadata"]["uid"]:
-            self._job_deleted(old)
+            self._owner_deleted(old)
         if old["metadata"].get("generation") == new["metadata"].get("generation"):
-            self._soon(new)
+            self.wake(new)
         else:
             self.enqueue(new)
 
-    def _job_deleted(self, job: Object) -> None:
-        self._forget(key_of(job))
-        self.enqueue(job)
-
-    def _forget(self, key: Key) -> None:
-        self.expectations.forget(key)
+    def forget(self, key: Key) -> None:
+        super().forget(key)
         self.released.forget(key)
         self._backoff.pop(key, None)
 
-    def _pod_added(self, pod: Object) -> None:
-        if is_terminating(pod):
-            self._pod_deleted(pod, final=False)
-            return
-        job = self._job_of(pod)
-        if job is not None:
-            self.expectations.creation_observed(key_of(job))
-            self._soon(job)
-        elif controller_of(pod) is None:
-            self._wake_selecting(pod)
-
     def _pod_updated(self, old: Object, new: Object) -> None:
-        if is_terminating(new):
-            self._pod_deleted(new, final=False)
-            return
-        old_job, job = self._job_of(old), self._job_of(new)
-        for affected in (old_job, job):
-            if affected is not None and not has_finalizer(new):
-                self.released.deletion_observed(key_of(affected), new["metadata"]["uid"])
-        if old_job is not None and old_job is not job:
-            self._soon(old_job)
+        for job in (self.owner_of(old), self.owner_of(new)):
+            if job is not None and not has_finalizer(new):
+                self.released.deletion_observed(key_of(job), new["metadata"]["uid"])
+        super()._pod_updated(old, new)
+
+    def _pod_deleted(self, pod: Object) -> None:
+        job = self.owner_of(pod)
         if job is not None:
-            self._soon(job)
-        elif controller_of(new) is None and (_labels(old) != _labels(new) or controller_of(old) is not None):
-            self._wake_selecting(new)
-
-    def _pod_deleted(self, pod: Object, *, final: bool = True) -> None:
-        job = self._job_of(pod)
-        if job is None:
-            return
-        uid = pod["metadata"]["uid"]
-        self.expectations.deletion_observed(key_of(job), uid)
-        if final or not has_finalizer(pod):
-            self.released.deletion_observed(key_of(job), uid)
-        self._soon(job)
-
-    def _job_of(self, pod: Object) -> Object | None:
-        reference = controller_of(pod)
-        if reference is None or reference["kind"] != JOBS.kind:
-            return None
-        job = self.jobs.get(pod["metadata"]["namespace"], reference["name"])
-        return job if job is not None and job["metadata"]["uid"] == reference["uid"] else None
-
-    def _wake_selecting(self, orphan: Object) -> None:
-        for job in self.jobs.list(orphan["metadata"]["namespace"]):
-            if _selects(job, orphan):
-                self._soon(job)
+            self.released.deletion_observed(key_of(job), pod["metadata"]["uid"])
+        super()._pod_deleted(pod)
 
     # -- reconciling
 
     async def sync(self, key: Key) -> None:
-        job = self.jobs.get(*key)
+        job = self.owners.get(*key)
         if job is None or finished_condition(job) is not None:
-            self._forget(key)
+            self.forget(key)
             return
         if job["spec"].get("managedBy") not in (None, MANAGED_BY):
             return
         satisfied = self.expectations.satisfied(key)
-        claimer = Claimer(self.client, JOBS, job, PODS, lambda pod: _selects(job, pod), FINALIZER)
+        claimer = Claimer(self.client, JOBS, job, PODS, lambda pod: self.selects(job, labels_of(pod)), FINALIZER)
         pods = await claimer.claim(self.pods.list(key[0]))
         record, now = self._backoff.get(key, BackoffRecord()), self.clock.now()
         tally = Tally(job, pods, self.released.deletions(key), record, now)
@@ -170,11 +133,3 @@ class JobController(Controller):
             self.recorder.event(tally.job, "Normal", "Suspended" if suspended else "Resumed", words[2])
             if not suspended:
                 tally.status["startTime"] = timestamp(tally.now)
-
-
-def _labels(obj: Object) -> dict[str, str]:
-    return obj["metadata"].get("labels") or {}
-
-
-def _selects(job: Object, pod: Object) -> bool:
-    return label_selector_matches(job["spec"].get("selector"), _labels(pod))
