@@ -65,6 +65,8 @@ class PodSandboxConfig:
     host_aliases: dict[str, str] = field(default_factory=dict)  # host name -> IP, into /etc/hosts
     dns: DNSConfig = field(default_factory=DNSConfig)
     sysctls: dict[str, str] = field(default_factory=dict)  # namespaced ones: "net.core.somaxconn" -> "1024"
+    memory_volumes: dict[str, int] = field(default_factory=dict)  # folder of the host -> bytes: memory that all its
+    # containers share is mounted there, for them alone; 0 is half of the machine's memory. Level process: left on disk
     shm_size: int = 0  # bytes of /dev/shm; 0 is 64 MiB, as containerd's
 
 

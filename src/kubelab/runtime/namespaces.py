@@ -111,6 +111,8 @@ class Namespaces:
             network.open_low_ports()
             size = sandbox.config.shm_size or _SHM_SIZE
             syscalls.mount("shm", self._shm, "tmpfs", _HARMLESS, f"mode=1777,size={size}")
+            for folder, limit in sandbox.config.memory_volumes.items():
+                _mount_memory(folder, limit)
             _set_sysctls(sandbox.config.sysctls)
             socket.sethostname(sandbox.hostname)
             pid = os.fork()
@@ -231,6 +233,17 @@ def _hide() -> None:
     overwrite (CVE-2019-5736). An ordinary user's could not, and needs its /proc/self to switch users."""
     if Path("/proc/self/setgroups").read_text().strip() == "allow":
         syscalls.hide_from_ptrace()
+
+
+def _mount_memory(folder: str, limit: int) -> None:
+    """A volume in memory, in place of a folder, with that folder's owner and mode."""
+    found = Path(folder).stat()
+    size = f",size={limit}" if limit else ""
+    options = f"mode={found.st_mode & 0o7777:o},uid={found.st_uid},gid={found.st_gid}{size}"
+    try:
+        syscalls.mount("tmpfs", folder, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
+    except OSError:  # the folder's owner has no place in our user namespace
+        syscalls.mount("tmpfs", folder, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, f"mode=1777{size}")
 
 
 async def _unshare(machine: network.Machine, port: str, ip: str) -> None:

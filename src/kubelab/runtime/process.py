@@ -120,7 +120,7 @@ def switch_user(user: users.User, further: tuple[int, ...] = ()) -> None:
     """Become the user; where its ID is not mapped, in a nested user namespace in which our one user has that ID."""
     try:
         if user.groups or user.uid or user.gid or further:
-            _set_groups(list(dict.fromkeys((*user.groups, *further))))
+            _set_groups(list(dict.fromkeys((user.gid, *user.groups, *further))))  # the first, too: CVE-2022-36109
         os.setgid(user.gid)
         os.setuid(user.uid)
     except OSError as error:

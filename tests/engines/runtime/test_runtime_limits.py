@@ -210,7 +210,7 @@ async def test_no_new_privileges_groups_and_score(lab: Lab) -> None:
         "open('/proc/self/oom_score_adj').read().strip(), resource.getrlimit(resource.RLIMIT_NOFILE)]))"
     )
     container = await lab.start(await lab.pod(), "sh", "-c", f'python3 -c "{program}"; sleep 60', **fields)
-    expected = ["1", ["2000", "3000"], "500", [100, 200]]
+    expected = ["1", ["0", "2000", "3000"], "500", [100, 200]]
     if (await lab.client.version())["uid_map"].split()[2:] == ["1"]:
         expected[1] = []  # an ordinary user's namespace has no groups to give
     assert json.loads(await lab.says(container, b"]]")) == expected

@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-SECURITY = "of security contexts runAsUser, runAsGroup, runAsNonRoot and readOnlyRootFilesystem are applied"
-POD_SECURITY = (
-    *("appArmorProfile", "fsGroup", "fsGroupChangePolicy", "seLinuxChangePolicy", "seLinuxOptions", "seccompProfile"),
-    *("supplementalGroups", "supplementalGroupsPolicy", "sysctls", "windowsOptions"),
-)
-CONTAINER_SECURITY = (
-    *("allowPrivilegeEscalation", "appArmorProfile", "capabilities", "privileged", "procMount", "seLinuxOptions"),
-    *("seccompProfile", "windowsOptions"),
-)
+POD_SECURITY = {
+    "appArmorProfile": "no AppArmor profile is loaded",
+    "seLinuxChangePolicy": "there is no SELinux",
+    "seLinuxOptions": "there is no SELinux",
+    "seccompProfile": "no system call is filtered",
+    "supplementalGroupsPolicy": "groups of the image are merged in",
+    "windowsOptions": "nodes run Linux",
+}
+CONTAINER_SECURITY = {
+    **{key: POD_SECURITY[key] for key in ("appArmorProfile", "seLinuxOptions", "seccompProfile", "windowsOptions")},
+    "procMount": "/proc is masked as by default",
+}
 VOLUMES = (
     *("awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "csi", "ephemeral", "fc", "flexVolume"),
-    *("flocker", "gcePersistentDisk", "gitRepo", "glusterfs", "hostPath", "image", "iscsi", "nfs"),
+    *("flocker", "gcePersistentDisk", "gitRepo", "glusterfs", "image", "iscsi", "nfs"),
     *("persistentVolumeClaim", "photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos"),
     "vsphereVolume",
 )
@@ -36,19 +39,16 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "resourceClaims": "there is no dynamic resource allocation",
         "resources": "resources of the pod as a whole are not enforced",
         "runtimeClassName": "there is one runtime",
-        **{f"securityContext.{field}": SECURITY for field in POD_SECURITY},
-        **{f"containers[].securityContext.{field}": SECURITY for field in CONTAINER_SECURITY},
+        **{f"securityContext.{field}": why for field, why in POD_SECURITY.items()},
+        **{f"containers[].securityContext.{field}": why for field, why in CONTAINER_SECURITY.items()},
         "containers[].ports[].hostPort": "ports are reached by a service, a node port or port-forward",
         "containers[].resizePolicy": "resources are not resized in place",
         "containers[].resources.limits.cpu": "the scheduler counts it, nothing enforces it",
         "containers[].resources.claims": "there is no dynamic resource allocation",
         "containers[].volumeDevices": "there are no block devices",
         "containers[].volumeMounts[].mountPropagation": "mounts are not propagated",
-        "containers[].volumeMounts[].recursiveReadOnly": "read-only mounts are not recursive",
-        "volumes[].emptyDir.medium": "nodes refuse it: volumes are on the node's disk",
-        "volumes[].emptyDir.sizeLimit": "the size of volumes is not limited",
         **{
-            f"volumes[].{kind}": "nodes mount emptyDir, configMap, secret, downwardAPI and projected"
+            f"volumes[].{kind}": "nodes mount emptyDir, hostPath, configMap, secret, downwardAPI and projected"
             for kind in VOLUMES
         },
     },

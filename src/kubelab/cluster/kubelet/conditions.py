@@ -12,7 +12,7 @@ from kubelab.cluster.kubelet.podutil import Pod
 
 Condition = dict[str, Any]
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", "DisruptionTarget")
 
 
 def condition(kind: str, status: bool, reason: str = "", message: str = "") -> Condition:
@@ -22,6 +22,12 @@ def condition(kind: str, status: bool, reason: str = "", message: str = "") -> C
     if message:
         made["message"] = message
     return made
+
+
+def disrupt(status: dict[str, Any], message: str) -> None:
+    """The kubelet itself ends the pod, to save the node (DisruptionTarget)."""
+    made = condition("DisruptionTarget", True, "TerminationByKubelet", message)
+    status["conditions"] = [c for c in status["conditions"] if c["type"] != made["type"]] + [made]
 
 
 def find(conditions: list[Condition], kind: str) -> Condition | None:

@@ -15,6 +15,7 @@ from kubelab.cluster.kubelet import runtime_status as labels
 from kubelab.cluster.kubelet.expansion import expand
 from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.cluster.kubelet.reasons import StartError
+from kubelab.cluster.kubelet.security import security, user
 from kubelab.images.store import Image
 from kubelab.runtime.api import ContainerConfig, ContainerStatus, Mount, Resources
 
@@ -60,7 +61,7 @@ def container_config(
         argv=_argv(container, defaults, env),
         env=tuple(whole.items()),
         working_dir=container.get("workingDir") or defaults.get("WorkingDir") or "/",
-        user=_user(pod, container, defaults),
+        user=user(pod, container, defaults.get("User", "")),
         mounts=tuple(mounts),
         labels={**labels.pod_labels(pod), labels.CONTAINER_NAME: container["name"]},
         annotations=_annotations(container, termination_log, image_ref or image.id),
@@ -70,6 +71,7 @@ def container_config(
         stdin=bool(container.get("stdin")),
         stdin_once=bool(container.get("stdinOnce")),
         resources=resources(container),
+        security=security(pod, container),
         readonly_rootfs=bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem")),
     )
 
@@ -87,29 +89,6 @@ def _argv(container: Container, defaults: dict[str, Any], env: dict[str, str]) -
     if not argv:
         raise StartError("CreateContainerError", "no command specified")
     return tuple(expand(word, env) for word in argv)
-
-
-def _user(pod: Pod, container: Container, defaults: dict[str, Any]) -> str:
-    """`uid[:gid]` of the security context, else the image's user. Refused: root where runAsNonRoot is asked for."""
-    security = {**(pod["spec"].get("securityContext") or {}), **(container.get("securityContext") or {})}
-    uid, gid = security.get("runAsUser"), security.get("runAsGroup")
-    user = str(uid) if uid is not None else defaults.get("User", "")
-    if security.get("runAsNonRoot"):
-        _refuse_root(pod, container, user, of_image=uid is None)
-    if gid is not None:
-        user = f"{user.partition(':')[0] or 0}:{gid}"
-    return user
-
-
-def _refuse_root(pod: Pod, container: Container, user: str, *, of_image: bool) -> None:
-    name = user.partition(":")[0]
-    where = f'(pod: "{podutil.describe(pod)}", container: {container["name"]})'
-    if name in ("", "0", "root"):
-        what = "image will run as root" if of_image else "container's runAsUser breaks non-root policy"
-        raise StartError("CreateContainerConfigError", f"container has runAsNonRoot and {what} {where}")
-    if not name.isdigit():
-        message = f"container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root"
-        raise StartError("CreateContainerConfigError", f"{message} {where}")
 
 
 def _annotations(container: Container, termination_log: Path, image_id: str) -> dict[str, str]:

@@ -124,7 +124,8 @@ def _add_spec(status: Status, spec: Container) -> None:
     for mount in spec.get("volumeMounts") or []:
         entry = {"name": mount["name"], "mountPath": mount["mountPath"]}
         if mount.get("readOnly"):
-            entry |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
+            recursive = mount.get("recursiveReadOnly", "Disabled")  # no mount is within a volume, so it always holds
+            entry |= {"readOnly": True, "recursiveReadOnly": "Enabled" if recursive == "IfPossible" else recursive}
         mounts.append(entry)
     if mounts:
         status["volumeMounts"] = mounts

@@ -21,6 +21,7 @@ from kubelab.cluster.kubelet import lookup, podutil
 from kubelab.cluster.kubelet.config import KubeletConfiguration
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
 from kubelab.cluster.kubelet.container_starter import ContainerStarter
+from kubelab.cluster.kubelet.eviction import EvictionManager
 from kubelab.cluster.kubelet.image_puller import ImagePuller
 from kubelab.cluster.kubelet.images import ImageManager, Puller
 from kubelab.cluster.kubelet.lifecycle import HookRunner
@@ -72,17 +73,19 @@ class Kubelet:
         self._services, self._puller = services, puller
         self._statuses, self._runtime_pods = StatusManager(client, clock), RuntimePods(runtime, node.name)
         self._probes = ProbeManager(Prober(node), self._statuses, clock, self._wake)
-        self._workers = PodWorkers(self._lifecycle(APIObjects(client, clock), images), clock, config.syncFrequency)
+        self._lifecycle = self._make_lifecycle(APIObjects(client, clock), images)
+        self._workers = PodWorkers(self._lifecycle, clock, config.syncFrequency)
+        self._evictions = EvictionManager(node, self._lifecycle.volumes, self._workers.pods, self._evict)
         self._tasks: list[asyncio.Task[None]] = []
         self.on_new_machine: list[Callable[[], None]] = []  # what was open in the old machine is gone
         self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # a part of the agent failed
 
-    def _lifecycle(self, objects: ObjectSource, images: ImageStore) -> PodLifecycle:
+    def _make_lifecycle(self, objects: ObjectSource, images: ImageStore) -> PodLifecycle:
         node, hooks, reasons = self._node, HookRunner(self._node), ReasonCache()
-        killer, volumes = ContainerKiller(node, hooks), Volumes(node.pods_folder, objects)
+        killer, volumes = ContainerKiller(node, hooks), Volumes(node.pods_folder, objects, node.disk)
         manager = ImageManager(images, self._puller or ImagePuller(images), objects, node.clock)
         starter = ContainerStarter(node, manager, volumes, objects, self._services.list, hooks, killer)
-        syncer = PodSyncer(node, self._runtime_pods, starter, killer, reasons)
+        syncer = PodSyncer(node, self._runtime_pods, starter, killer, volumes, reasons)
         allocatable = self.node_status.allocatable
         return PodLifecycle(
             node, self._runtime_pods, syncer, self._statuses, self._probes, volumes, reasons, allocatable
@@ -97,6 +100,7 @@ class Kubelet:
         self._spawn(self.node_status.run(), "node status")
         known = await self._runtime_pods.relist()
         self._spawn(self._follow_runtime(), "runtime events")
+        self._spawn(self._evictions.run(), "evictions")
         await self._services.synced()
         self._pod_informer.add_handler(
             self._workers.update, lambda old, new: self._changed(old, new), self._workers.remove
@@ -134,6 +138,10 @@ class Kubelet:
 
     def _wake(self, pod_uid: str) -> None:
         self._workers.wake(pod_uid)
+
+    def _evict(self, pod_uid: str, message: str) -> None:
+        self._lifecycle.evict(pod_uid, message)
+        self._wake(pod_uid)
 
     async def _follow_runtime(self) -> None:
         """Wake a pod's worker when one of its containers starts or ends."""

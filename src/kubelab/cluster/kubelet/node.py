@@ -32,6 +32,11 @@ class Node:
         return MachineConfig(self.name, self.config.address, self.config.podCIDR)
 
     @property
+    def disk(self) -> Path:
+        """What hostPath volumes are part of."""
+        return self.folder / "disk"
+
+    @property
     def pods_folder(self) -> Path:
         """Volumes are in `<pod UID>/`, logs in `<namespace>_<name>_<pod UID>/`."""
         return self.folder / "pods"

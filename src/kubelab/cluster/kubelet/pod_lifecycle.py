@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 Status = dict[str, Any]
 Allocatable = Callable[[], dict[str, str]]
 VOLUME_REFRESH_SECONDS = 60.0
+EVICTED, EVICTION_GRACE_SECONDS = "Evicted", 1
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
@@ -47,8 +48,9 @@ class PodLifecycle:
         allocatable: Allocatable,
     ) -> None:
         self._node, self._pods, self._syncer, self._statuses = node, pods, syncer, statuses
-        self._probes, self._volumes, self._reasons, self._allocatable = probes, volumes, reasons, allocatable
+        self._probes, self.volumes, self._reasons, self._allocatable = probes, volumes, reasons, allocatable
         self._failed: dict[str, tuple[str, str]] = {}  # pod UID -> reason and message of a pod that the kubelet ends
+        self._evicted: dict[str, str] = {}  # pod UID -> why
         self._refreshed: dict[str, float] = {}  # pod UID -> when its volumes were set up last
 
     async def sync(self, pod: Pod) -> bool | None:
@@ -63,6 +65,8 @@ class PodLifecycle:
         status = self._generate(pod, observed)
         if self._past_deadline(pod, status):
             return self._fail(pod, observed, DEADLINE)
+        if message := self._evicted.get(podutil.uid(pod)):
+            return self._fail(pod, observed, (EVICTED, message))
         self._statuses.set(pod, status)
         if status["phase"] in TERMINAL_PHASES:
             return None
@@ -101,13 +105,23 @@ class PodLifecycle:
         """The pod is gone from the API: leave nothing of it on the node."""
         uid = podutil.uid(pod)
         await self._pods.remove(uid)
-        self._volumes.tear_down(uid)
+        self.volumes.tear_down(uid)
         rmtree(log_folder(self._node.pods_folder, pod), ignore_errors=True)
         self._statuses.forget(uid)
         self._probes.remove_pod(uid)
         self._syncer.forget(uid)
         self._refreshed.pop(uid, None)
         self._failed.pop(uid, None)
+        self._evicted.pop(uid, None)
+
+    def evict(self, pod_uid: str, message: str) -> None:
+        """End the pod at the next sync, with a second for its containers to stop in."""
+        self._evicted[pod_uid] = message
+
+    def grace_period(self, pod: Pod) -> int:
+        """Seconds between SIGTERM and SIGKILL."""
+        evicted = podutil.uid(pod) in self._evicted
+        return EVICTION_GRACE_SECONDS if evicted else podutil.grace_period(pod)
 
     def deadline(self, pod: Pod) -> float | None:
         """Seconds until the pod's activeDeadlineSeconds are over."""
@@ -142,6 +156,8 @@ class PodLifecycle:
             status.update(phase="Failed", reason=why[0], message=why[1])
             status["conditions"] = [c for c in status["conditions"] if c["type"] not in conditions.OWNED]
             status["conditions"] += conditions.generate(pod, status, observed.ready_sandbox is not None)
+            if why[0] == EVICTED:
+                conditions.disrupt(status, why[1])
         return status
 
     def _facts(self, observed: RuntimePod) -> Runtime:
@@ -156,7 +172,7 @@ class PodLifecycle:
         if last is not None and now - last < VOLUME_REFRESH_SECONDS:
             return
         try:
-            await self._volumes.set_up(pod, facts)
+            await self.volumes.set_up(pod, facts)
         except APIError as error:
             if last is None:
                 raise

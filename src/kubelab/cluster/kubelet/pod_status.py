@@ -16,6 +16,7 @@ from kubelab.cluster.kubelet.reasons import ReasonCache
 from kubelab.cluster.kubelet.runtime_status import RuntimePod
 
 Status = dict[str, Any]
+MESSAGES_LIMIT = 12 * 1024  # bytes
 
 
 def generate(
@@ -48,6 +49,7 @@ def generate(
             podutil.ephemeral_containers(pod),
             reasons,
         )
+    _shorten_messages(pod, status)
     everything = status.get("initContainerStatuses", []) + status["containerStatuses"]
     phase = get_phase(pod, everything, terminal=terminal, initialized=observed.has_started_regular(pod))
     _set_phase(pod, status, old, phase)
@@ -56,6 +58,18 @@ def generate(
     status["conditions"] = others
     status["conditions"] = others + conditions.generate(pod, status, observed.ready_sandbox is not None)
     return status
+
+
+def _shorten_messages(pod: Pod, status: Status) -> None:
+    """The containers of a pod share 12 KiB for their termination messages (normalizeStatus in status_manager.go)."""
+    specs = (*podutil.all_containers(pod), *podutil.ephemeral_containers(pod))
+    limit = MESSAGES_LIMIT // max(1, len(specs))
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for container in status.get(field, []):
+            for state in (container["state"], container.get("lastState") or {}):
+                ended = state.get("terminated") or {}
+                if len(ended.get("message", "").encode()) > limit:
+                    ended["message"] = ended["message"].encode()[:limit].decode(errors="ignore")
 
 
 def _add_addresses(status: Status, observed: RuntimePod, old: Status, host_ip: str) -> None:

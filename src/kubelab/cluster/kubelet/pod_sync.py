@@ -6,7 +6,7 @@ createPodSandbox in kuberuntime_sandbox.go.
 
 from __future__ import annotations
 
-from kubelab.cluster.kubelet import podutil
+from kubelab.cluster.kubelet import podutil, sysctls
 from kubelab.cluster.kubelet.actions import PodActions
 from kubelab.cluster.kubelet.backoff import Backoff
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
@@ -18,6 +18,7 @@ from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.cluster.kubelet.reasons import ReasonCache, StartError
 from kubelab.cluster.kubelet.runtime_pods import RuntimePods
 from kubelab.cluster.kubelet.runtime_status import RuntimePod, is_running, parse_time, pod_labels
+from kubelab.cluster.kubelet.volumes import Volumes
 from kubelab.runtime.api import ContainerState, PodSandboxConfig, PodSandboxStatus, RuntimeServiceError
 
 
@@ -33,10 +34,17 @@ class PodSyncer:
     """Runs the sandbox and the containers of pods on one node. `reasons` says what its containers wait for."""
 
     def __init__(
-        self, node: Node, pods: RuntimePods, starter: ContainerStarter, killer: ContainerKiller, reasons: ReasonCache
+        self,
+        node: Node,
+        pods: RuntimePods,
+        starter: ContainerStarter,
+        killer: ContainerKiller,
+        volumes: Volumes,
+        reasons: ReasonCache,
     ) -> None:
         self._node, self._runtime, self._recorder = node, node.runtime, node.recorder
         self._pods, self._starter, self._killer, self._reasons = pods, starter, killer, reasons
+        self._volumes = volumes
         self._backoff = Backoff(node.clock, maximum=node.config.maxContainerRestartPeriod)
 
     async def sync(self, pod: Pod, observed: RuntimePod, plan: PodActions, facts: Runtime) -> bool:
@@ -98,6 +106,8 @@ class PodSyncer:
             labels=pod_labels(pod),
             share_process_namespace=bool(pod["spec"].get("shareProcessNamespace")),
             dns=dns,
+            sysctls=sysctls.asked(pod),
+            memory_volumes=self._volumes.memory(pod),
         )
         try:
             sandbox_id = await self._runtime.run_pod_sandbox(sandbox_config)

@@ -98,7 +98,7 @@ class PodWorker:
     async def _end(self) -> None:
         """Stop the pod. A shorter grace period that comes meanwhile takes the place of the longer."""
         while True:
-            grace = podutil.grace_period(self.pod)
+            grace = self._lifecycle.grace_period(self.pod)
             ending = asyncio.ensure_future(self._until_done(lambda g=grace: self._lifecycle.end(self.pod, g)))
             shorter = asyncio.ensure_future(self._shorter_grace(grace))
             try:
@@ -110,7 +110,7 @@ class PodWorker:
                 shorter.cancel()
 
     async def _shorter_grace(self, grace: float) -> None:
-        while podutil.grace_period(self.pod) >= grace:
+        while self._lifecycle.grace_period(self.pod) >= grace:
             await self._alarm.wait()
 
     async def _bury(self) -> None:

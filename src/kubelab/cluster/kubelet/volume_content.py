@@ -102,5 +102,6 @@ def _select(kind: str, name: str, data: dict[str, bytes], source: dict[str, Any]
         if item["key"] in data:
             files[item["path"]] = Payload(data[item["key"]], item.get("mode", mode))
         elif not source.get("optional"):
-            raise VolumeError(f"{kind.lower()} references non-existent config key: {item['key']}")
+            what = {"configMap": "config", "secret": "secret"}[kind]
+            raise VolumeError(f"references non-existent {what} key: {item['key']}")
     return files

@@ -59,11 +59,11 @@ def test_warnings_name_the_place():
         "hostNetwork": True,
         "hostPID": False,
         "initContainers": [{"ports": [{"hostPort": 80}]}],
-        "containers": [{}, {"securityContext": {"privileged": True, "runAsUser": 1}}],
+        "containers": [{}, {"securityContext": {"procMount": "Unmasked", "runAsUser": 1}}],
     }
     places = [text.partition(":")[0] for text in warnings("pod", spec, "spec.template.spec")]
     assert places == [
         "spec.template.spec.hostNetwork",
-        "spec.template.spec.containers[1].securityContext.privileged",
+        "spec.template.spec.containers[1].securityContext.procMount",
         "spec.template.spec.initContainers[0].ports[0].hostPort",
     ]

@@ -324,3 +324,16 @@ async def test_the_lease_is_renewed_every_quarter_of_its_duration(node: Node) ->
     assert first["metadata"]["ownerReferences"][0]["kind"] == "Node"
     await node.advance(10.5)
     assert node.api.objects[key]["spec"]["renewTime"] == "2026-01-01T00:00:10.000000Z"
+
+
+async def test_a_volume_over_its_limit_evicts_the_pod(node: Node) -> None:
+    await node.create(make_pod(volumes=[{"name": "v", "emptyDir": {"sizeLimit": "50Ki"}}]))
+    await node.advance(11)
+    assert node.status["phase"] == "Running"
+    folder = node.folder / "node-1/pods/uid-1/volumes/kubernetes.io~empty-dir/v"
+    (folder / "big").write_bytes(b"x" * 100_000)
+    await node.advance(11)
+    message = 'Usage of EmptyDir volume "v" exceeds the limit "50Ki". '
+    assert (node.status["phase"], node.status["reason"], node.status["message"]) == ("Failed", "Evicted", message)
+    assert node.messages("Evicted") == [message]
+    assert node.condition("DisruptionTarget")["reason"] == "TerminationByKubelet"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def objects() -> Objects:
 
 async def set_up(tmp_path: Path, objects: Objects, **source: Any) -> Path:
     """Set up a pod with one volume `v`; its folder."""
-    volumes = Volumes(tmp_path, objects)  # type: ignore[arg-type]
+    volumes = Volumes(tmp_path, objects, tmp_path / "disk")  # type: ignore[arg-type]
     pod = make_pod(volumes=[{"name": "v", **source}])
     await volumes.set_up(pod, FACTS)
     mount = make_container(volumeMounts=[{"name": "v", "mountPath": "/v"}])
@@ -94,10 +95,13 @@ async def test_an_optional_object_that_is_absent(tmp_path: Path, objects: Object
         ({"secret": {"secretName": "gone"}}, 'secret "gone" not found'),
         (
             {"configMap": {"name": "c", "items": [{"key": "x", "path": "x"}]}},
-            "configmap references non-existent config key: x",
+            "references non-existent config key: x",
         ),
-        ({"hostPath": {"path": "/"}}, "no volume plugin matched: hostPath"),
-        ({"emptyDir": {"medium": "Memory"}}, 'unsupported storage medium: "Memory"'),
+        ({"nfs": {"path": "/"}}, "no volume plugin matched: nfs"),
+        ({"emptyDir": {"medium": "Tape"}}, 'unknown storage medium "Tape"'),
+        ({"hostPath": {"path": "/x", "type": "Directory"}}, "hostPath type check failed: /x is not a directory"),
+        ({"hostPath": {"path": "/x", "type": "File"}}, "hostPath type check failed: /x is not a file"),
+        ({"hostPath": {"path": "/../../etc"}}, "hostPath type check failed: /../../etc leads out of the node's disk"),
     ],
 )
 async def test_what_cannot_be_set_up(tmp_path: Path, objects: Objects, source: dict, message: str) -> None:
@@ -123,7 +127,7 @@ def test_nothing_is_written_where_nothing_changed(tmp_path: Path) -> None:
 
 
 async def test_sub_paths(tmp_path: Path, objects: Objects) -> None:
-    volumes = Volumes(tmp_path, objects)  # type: ignore[arg-type]
+    volumes = Volumes(tmp_path, objects, tmp_path / "disk")  # type: ignore[arg-type]
     pod = make_pod(volumes=[{"name": "c", "configMap": {"name": "c"}}, {"name": "e", "emptyDir": {}}])
     await volumes.set_up(pod, FACTS)
     mounts = [
@@ -137,9 +141,51 @@ async def test_sub_paths(tmp_path: Path, objects: Objects) -> None:
 
 
 async def test_a_sub_path_must_stay_in_its_volume(tmp_path: Path, objects: Objects) -> None:
-    volumes = Volumes(tmp_path, objects)  # type: ignore[arg-type]
+    volumes = Volumes(tmp_path, objects, tmp_path / "disk")  # type: ignore[arg-type]
     pod = make_pod(volumes=[{"name": "e", "emptyDir": {}}])
     await volumes.set_up(pod, FACTS)
-    container = make_container(volumeMounts=[{"name": "e", "mountPath": "/x", "subPath": "../../.."}])
-    with pytest.raises(StartError, match="failed to prepare subPath"):
-        volumes.mounts(pod, container, {})
+    (volumes.empty_dir(pod, "e") / "link").symlink_to("/etc")
+    for sub, message in (
+        ("link", 'failed to prepare subPath for volumeMount "e" of container "app"'),
+        ("a/../../..", r"unable to provision SubPath `a/../../..`: must not contain '..'"),
+        ("/etc", "error SubPath `/etc` must not be an absolute path"),
+    ):
+        container = make_container(volumeMounts=[{"name": "e", "mountPath": "/x", "subPath": sub}])
+        with pytest.raises(StartError, match=message):
+            volumes.mounts(pod, container, {})
+    missing = make_container(volumeMounts=[{"name": "e", "mountPath": "/x", "subPathExpr": "$(NAME)"}])
+    with pytest.raises(StartError, match='missing value for "NAME"'):
+        volumes.mounts(pod, missing, {})
+
+
+async def test_host_paths_are_on_the_nodes_own_disk(tmp_path: Path, objects: Objects) -> None:
+    made = await set_up(tmp_path, objects, hostPath={"path": "/var/data", "type": "DirectoryOrCreate"})
+    assert made == tmp_path / "disk/var/data" and made.is_dir()
+    file = await set_up(tmp_path, objects, hostPath={"path": "/var/data/f", "type": "FileOrCreate"})
+    assert file.is_file()
+    (tmp_path / "disk/out").symlink_to("/etc")
+    with pytest.raises(VolumeError, match="leads out of the node's disk"):
+        await set_up(tmp_path, objects, hostPath={"path": "/out"})
+
+
+async def test_a_volume_in_memory(tmp_path: Path, objects: Objects) -> None:
+    volumes = Volumes(tmp_path, objects, tmp_path / "disk")  # type: ignore[arg-type]
+    pod = make_pod(volumes=[{"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}])
+    await volumes.set_up(pod, FACTS)
+    assert volumes.memory(pod) == {str(volumes.empty_dir(pod, "m")): 2**20}
+    container = make_container(volumeMounts=[{"name": "m", "mountPath": "/m", "subPath": "a"}])
+    assert volumes.mounts(pod, container, {})[0].sub_path == "a"  # the runtime goes there, not we
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
+async def test_fs_group(tmp_path: Path, objects: Objects) -> None:
+    volumes = Volumes(tmp_path, objects, tmp_path / "disk")  # type: ignore[arg-type]
+    pod = make_pod(
+        volumes=[{"name": "e", "emptyDir": {}}, {"name": "s", "secret": {"secretName": "s", "defaultMode": 0o400}}],
+        securityContext={"fsGroup": 4242, "runAsUser": 1000},
+    )
+    await volumes.set_up(pod, FACTS)
+    folder = volumes.empty_dir(pod, "e").stat()
+    assert (folder.st_gid, folder.st_mode & 0o7777) == (4242, 0o2777)
+    secret = next((tmp_path / "uid-1/volumes/kubernetes.io~secret/s/..data/").resolve().iterdir()).stat()
+    assert (secret.st_gid, secret.st_mode & 0o7777) == (4242, 0o440)
