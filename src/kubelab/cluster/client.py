@@ -6,6 +6,7 @@ apimachinery's api/errors). One `APIClient` is one connection pool; it is an asy
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -51,6 +52,9 @@ __all__ = [
 
 Object = dict[str, Any]
 
+# Requests on their way at a time, besides watches: each takes a connection, and its TLS handshake costs more than it.
+MOST_AT_ONCE = 32
+
 PATCH_TYPES = {
     "strategic": "application/strategic-merge-patch+json",
     "merge": "application/merge-patch+json",
@@ -71,6 +75,7 @@ class APIClient:
         if config.token:
             self._headers["Authorization"] = f"Bearer {config.token}"
         self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self.on_write: Callable[[Resource, Object], None] | None = None  # told each object that was created or changed
 
     @classmethod
@@ -231,6 +236,17 @@ class APIClient:
         body: Object | list[Object] | None = None,
         params: dict[str, str] | None = None,
         content_type: str = "application/json",
+    ) -> Object:
+        async with self._slots:
+            return await self._send(method, path, body, params, content_type)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Object | list[Object] | None,
+        params: dict[str, str] | None,
+        content_type: str,
     ) -> Object:
         data = None if body is None else orjson.dumps(body)
         headers = None if body is None else {"Content-Type": content_type}

@@ -11,7 +11,7 @@ import logging
 
 from kubelab.cluster.client import APIError, NotFound
 from kubelab.cluster.controllers.controller import Context, Object
-from kubelab.cluster.pods import is_terminal, is_terminating, node_name
+from kubelab.cluster.pods import is_ready, is_terminal, is_terminating, node_name
 from kubelab.cluster.resources import NODES, PODS
 from kubelab.cluster.times import timestamp
 
@@ -58,9 +58,11 @@ class PodGarbageCollector:
         return finished[: max(surplus, 0)]
 
     def _out_of_service(self, pod: Object) -> bool:
-        """Its node will not come back, an administrator says."""
+        """Its node is not ready, and will not be again, an administrator says."""
         node = self.nodes.get(None, node_name(pod))
-        return node is not None and any(t["key"] == OUT_OF_SERVICE for t in node["spec"].get("taints") or ())
+        if node is None or is_ready(node):
+            return False
+        return any(t["key"] == OUT_OF_SERVICE for t in node["spec"].get("taints") or ())
 
     async def _orphaned(self, pods: list[Object]) -> list[Object]:
         """Pods of nodes that have been missing for the whole quarantine, and that the API does not know either."""
@@ -84,7 +86,7 @@ class PodGarbageCollector:
         metadata = pod["metadata"]
         name, namespace = metadata["name"], metadata["namespace"]
         try:
-            if disruption is not None and not is_terminal(pod):
+            if not is_terminal(pod):
                 await self.client.patch(PODS, name, self._failed(disruption), namespace, subresource="status")
             await self.client.delete(PODS, name, namespace, grace_period_seconds=0, uid=metadata["uid"])
         except NotFound:
@@ -92,7 +94,9 @@ class PodGarbageCollector:
         except APIError as error:
             log.info("pod %s/%s not removed: %s", namespace, name, error)
 
-    def _failed(self, message: str) -> Object:
+    def _failed(self, message: str | None) -> Object:
+        if message is None:
+            return {"status": {"phase": "Failed"}}
         condition = {
             "type": "DisruptionTarget",
             "status": "True",

@@ -74,6 +74,8 @@ class PodTopologySpread(Plugin):
         scored = [node for node in nodes if not own or _has_all(node, constraints)]
         raw = dict.fromkeys((node.name for node in scored), 0.0)
         for constraint in constraints:
+            if not any(constraint.key in node.labels for node in scored):
+                continue  # no zones: there is nothing to count
             counts, weight = _soft_counts(cycle, constraint, scored, constraints if own else [])
             for node in scored:
                 if constraint.key in node.labels:
