@@ -1,4 +1,4 @@
-"""The versions of kubectl that the tests can run: `tools/kubectls.sh FOLDER` gets them, `KUBELAB_KUBECTLS` names the folder."""
+"""The versions of kubectl that tests run: `tools/kubectls.sh` gets them, `KUBELAB_KUBECTLS` names their folder."""
 
 from __future__ import annotations
 

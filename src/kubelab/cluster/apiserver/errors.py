@@ -114,7 +114,7 @@ def unsupported_media_type(accepted: Sequence[str]) -> StatusError:
 
 def invalid(kind: str, group: str, name: str, errors: Sequence[FieldError]) -> StatusError:
     """422: every field that is wrong, named in the message and in details.causes."""
-    words = [str(error) for error in errors]
+    words = list(dict.fromkeys(str(error) for error in errors))  # the same words are said once
     text = words[0] if len(words) == 1 else f"[{', '.join(words)}]"
     causes = [{"reason": e.reason, "message": e.body, "field": e.path} for e in errors]
     details = {"name": name, "group": group, "kind": kind, "causes": causes}

@@ -31,6 +31,8 @@ class GoValue(str):
 def go_value(kind: str, value: dict[str, Any]) -> GoValue:
     """A map or a LabelSelector as Go's `%#v` writes it, which is what these messages show."""
     if kind != "v1.LabelSelector":
+        if not value:
+            return GoValue(f"{kind}(nil)")  # what is empty is not stored, so it was left out
         return GoValue(f"{kind}{{{', '.join(f'{_show(k)}:{_show(v)}' for k, v in sorted(value.items()))}}}")
     labels = value.get("matchLabels")
     shown = "map[string]string(nil)" if labels is None else go_value("map[string]string", labels)

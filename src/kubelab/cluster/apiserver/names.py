@@ -11,6 +11,7 @@ import re
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_UNDERSCORED = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 
@@ -47,6 +48,18 @@ def dns1123_subdomain(value: str) -> Problems:
             " start and end with an alphanumeric character"
         )
         problems.append(_regex(words, _SUBDOMAIN, "example.com"))
+    return problems
+
+
+def dns1123_subdomain_underscore(value: str) -> Problems:
+    """A search domain, which may have underscores (IsDNS1123SubdomainWithUnderscore)."""
+    problems = [_max_length(253)] if len(value) > 253 else []
+    if not re.fullmatch(_UNDERSCORED, value):
+        words = (
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', '_' or '.', and"
+            " must start and end with an alphanumeric character"
+        )
+        problems.append(_regex(words, _UNDERSCORED, "example.com"))
     return problems
 
 
@@ -142,6 +155,14 @@ def ip_address(value: str) -> Problems:
     except ValueError:
         return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
     return []
+
+
+def cidr(value: str) -> Problems:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
+    return [] if "/" in value else ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
 
 
 def path_segment(value: str) -> Problems:

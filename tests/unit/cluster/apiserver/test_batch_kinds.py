@@ -12,7 +12,7 @@ from kubelab.cluster.apiserver.errors import StatusError
 from kubelab.cluster.apiserver.registry import Options, Registry
 from kubelab.cluster.resources import CONTROLLERREVISIONS, CRONJOBS, DAEMONSETS, JOBS, Resource
 
-from .test_validation import LABELS, TEMPLATE, changed, refusal
+from .refusals import LABELS, TEMPLATE, changed, refusal
 
 CONTAINERS = [{"name": "c", "image": "i"}]
 RUN_ONCE = {"spec": {"restartPolicy": "Never", "containers": CONTAINERS}}
@@ -70,10 +70,14 @@ def test_changes_of_the_template_are_counted(registry: Registry):
     [
         ("spec.template.spec.restartPolicy", "Never", 'Unsupported value: "Never": supported values: "Always"'),
         ("spec.template.spec.activeDeadlineSeconds", 5, "activeDeadlineSeconds in DaemonSet is not Supported"),
-        ("spec.updateStrategy.type", "Recreate", '"Recreate": supported values: "RollingUpdate", "OnDelete"'),
+        (
+            "spec.updateStrategy.type",
+            "Recreate",
+            'RollingUpdate:(*apps.RollingUpdateDaemonSet)(nil)}: supported values: "RollingUpdate", "OnDelete"',
+        ),
         (f"{ROLLING}.maxUnavailable", 0, f"{ROLLING}.maxUnavailable: Required value: cannot be 0 when maxSurge is 0"),
         (f"{ROLLING}.maxSurge", 1, "Invalid value: 1: may not be set when maxUnavailable is non-zero"),
-        (f"{ROLLING}.maxSurge", "101%", 'Invalid value: "101%": must not be greater than 100%'),
+        (f"{ROLLING}.maxSurge", "101%", "Invalid value: 101%: must not be greater than 100%"),
         ("spec.minReadySeconds", -1, "spec.minReadySeconds: Invalid value: -1"),
         ("spec.selector.matchLabels", {"app": "db"}, "`selector` does not match template `labels`"),
         ("spec.selector", {}, "empty selector is invalid for daemonset"),

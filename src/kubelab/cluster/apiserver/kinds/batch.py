@@ -69,7 +69,7 @@ class CronJobStrategy(Strategy):
         spec.setdefault("suspend", False)
         spec.setdefault("successfulJobsHistoryLimit", 3)
         spec.setdefault("failedJobsHistoryLimit", 1)
-        _default_template((spec.get("jobTemplate") or {}).get("spec") or {})
+        _default_template(spec.setdefault("jobTemplate", {}).setdefault("spec", {}))
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
@@ -83,8 +83,7 @@ class CronJobStrategy(Strategy):
 
 
 def _default_template(job_spec: Object) -> None:
-    if "template" in job_spec:
-        pod_defaults.template(job_spec["template"])
+    pod_defaults.template(job_spec.setdefault("template", {}))
 
 
 def _generate_selector(obj: Object) -> None:

@@ -39,6 +39,9 @@ class NamespaceStrategy(Strategy):
         super().prepare_update(obj, old, subresource)
         obj["spec"] = old["spec"]
 
+    def validate(self, obj: Object) -> list[FieldError]:
+        return validation.namespace(obj)
+
 
 class NodeStrategy(Strategy):
     has_status = True
@@ -89,6 +92,9 @@ class EndpointsStrategy(Strategy):
         for subset in obj.get("subsets") or ():
             for port in subset.get("ports") or ():
                 port.setdefault("protocol", "TCP")
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return validation.endpoints(obj)
 
 
 class EndpointSliceStrategy(Strategy):

@@ -26,8 +26,7 @@ class DaemonSetStrategy(Strategy):
 
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
-        if "template" in spec:
-            pod_defaults.template(spec["template"])
+        pod_defaults.template(spec.setdefault("template", {}))
         strategy = spec.setdefault("updateStrategy", {})
         if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
             rolling = strategy.setdefault("rollingUpdate", {})

@@ -15,6 +15,7 @@ from kubelab.cluster.apiserver.kinds import priorityclass, scheduling
 from kubelab.cluster.apiserver.registry import Registry
 from kubelab.cluster.apiserver.strategy import Strategy
 from kubelab.cluster.apiserver.validation import pod as validation
+from kubelab.cluster.apiserver.validation import podupdate
 from kubelab.cluster.apiserver.validation.ephemeral import ephemeral_update
 from kubelab.cluster.resources import SERVICEACCOUNTS
 
@@ -77,7 +78,9 @@ class PodStrategy(Strategy):
     def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
         if subresource == "ephemeralcontainers":
             return ephemeral_update(obj, old)
-        return [] if subresource else validation.pod_update(obj, old)
+        if subresource == "status":
+            return podupdate.pod_status_update(obj, old)
+        return [] if subresource else podupdate.pod_update(obj, old)
 
     def warnings(self, obj: Object) -> list[str]:
         return coverage.warnings("pod", obj["spec"], "spec")

@@ -38,7 +38,7 @@ class ServiceStrategy(Strategy):
                 port["targetPort"] = port["port"]
         if spec["type"] != "ExternalName":
             spec.setdefault("internalTrafficPolicy", "Cluster")
-        if spec["type"] in WITH_NODE_PORTS:
+        if spec["type"] in WITH_NODE_PORTS or (spec["type"] == "ClusterIP" and spec.get("externalIPs")):
             spec.setdefault("externalTrafficPolicy", "Cluster")
         if spec["type"] == "LoadBalancer":
             spec.setdefault("allocateLoadBalancerNodePorts", True)
@@ -99,7 +99,7 @@ def _held(obj: Object) -> tuple[set[str], set[int]]:
 
 
 def _wishes(registry: Registry, spec: Object, before: tuple[set[str], set[int]]) -> list[FieldError]:
-    problems: list[FieldError] = []
+    problems = _one_stack(spec)
     address = spec.get("clusterIP")
     if address and address != HEADLESS and address not in before[0]:
         try:
@@ -112,6 +112,18 @@ def _wishes(registry: Registry, spec: Object, before: tuple[set[str], set[int]])
                 registry.node_ports.check(port["nodePort"])
             except PoolError as error:
                 problems.append(invalid(f"spec.ports[{index}].nodePort", port["nodePort"], str(error)))
+    return problems
+
+
+def _one_stack(spec: Object) -> list[FieldError]:
+    """What a cluster with IPv4 alone cannot give (pkg/registry/core/service/storage/alloc.go)."""
+    problems: list[FieldError] = []
+    if spec.get("ipFamilyPolicy") == "RequireDualStack":
+        text = "this cluster is not configured for dual-stack services"
+        problems.append(invalid("spec.ipFamilyPolicy", "RequireDualStack", text))
+    for index, family in enumerate(spec.get("ipFamilies") or ()):
+        if family != "IPv4":
+            problems.append(invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster"))
     return problems
 
 
@@ -136,14 +148,13 @@ def _give_back(registry: Registry, addresses: set[str], ports: set[int]) -> None
 
 def _families(spec: Object) -> None:
     """One stack, IPv4; clusterIP and clusterIPs say the same."""
-    if spec["type"] == "ExternalName":
-        return
-    spec.setdefault("ipFamilies", ["IPv4"])
-    spec.setdefault("ipFamilyPolicy", "SingleStack")
     with contextlib.suppress(LookupError):
         spec.setdefault("clusterIP", spec["clusterIPs"][0])
     if spec.get("clusterIP"):
         spec.setdefault("clusterIPs", [spec["clusterIP"]])
+    if spec["type"] != "ExternalName":
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
 
 
 def _keep_allocated(spec: Object, old: Object) -> None:

@@ -19,12 +19,13 @@ Object = dict[str, Any]
 class _Workload(Strategy):
     has_status = True
     has_generation = True
+    template_required = True
 
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
         spec.setdefault("replicas", 1)
-        if "template" in spec:
-            pod_defaults.template(spec["template"])
+        if "template" in spec or self.template_required:
+            pod_defaults.template(spec.setdefault("template", {}))
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
@@ -54,6 +55,7 @@ class PodTemplateStrategy(Strategy):
 
 class ReplicationControllerStrategy(_Workload):
     default_propagation = "Orphan"
+    template_required = False  # validation says so where it is missing
 
     def default(self, obj: Object) -> None:
         """Selector and labels are the template's where they were left out."""

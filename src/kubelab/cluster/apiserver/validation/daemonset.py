@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubelab.cluster.apiserver.fielderrors import FieldError, go_value, invalid, not_supported, required
+from kubelab.cluster.apiserver.fielderrors import FieldError, GoValue, go_value, invalid, not_supported, required
 from kubelab.cluster.apiserver.validation.common import at_least, label_selector
 from kubelab.cluster.apiserver.validation.workloads import (
     IMMUTABLE,
     amount,
+    at_most_all,
     pod_template,
     runs_for_ever,
     selector_mismatch,
@@ -40,13 +41,14 @@ def _update_strategy(strategy: Object) -> list[FieldError]:
     if kind == "OnDelete":
         return []
     if kind != "RollingUpdate":
-        return [not_supported("spec.updateStrategy.type", kind or "", ("RollingUpdate", "OnDelete"))]
+        nothing = "(*apps.RollingUpdateDaemonSet)(nil)"
+        shown = GoValue(f'apps.DaemonSetUpdateStrategy{{Type:"{kind or ""}", RollingUpdate:{nothing}}}')
+        return [not_supported("spec.updateStrategy", shown, ("RollingUpdate", "OnDelete"))]
     if rolling is None:
         return [required(ROLLING)]
     unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
     problems = amount(unavailable, f"{ROLLING}.maxUnavailable") + amount(surge, f"{ROLLING}.maxSurge")
-    if isinstance(surge, str) and not problems and int(surge.removesuffix("%")) > 100:
-        problems.append(invalid(f"{ROLLING}.maxSurge", surge, "must not be greater than 100%"))
+    problems += at_most_all(unavailable, f"{ROLLING}.maxUnavailable") + at_most_all(surge, f"{ROLLING}.maxSurge")
     return problems or _one_of_the_two(unavailable, surge)
 
 
