@@ -474,11 +474,6 @@ def test_init_containers_and_sidecars(registry: Registry):
             f'{C}.securityContext.procMount: Invalid value: "Unmasked": `hostUsers` must be false to use `Unmasked`',
         ),
         (
-            "spec.preemptionPolicy",
-            "Sometimes",
-            'spec.preemptionPolicy: Unsupported value: "Sometimes": supported values: "PreemptLowerPriority", "Never"',
-        ),
-        (
             "metadata.annotations",
             {"controller.kubernetes.io/pod-deletion-cost": "07"},
             'metadata.annotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: "07": must be a 32bit'

@@ -47,7 +47,7 @@ def pod_spec(spec: Object) -> None:
         spec["serviceAccountName"] = spec["serviceAccount"]
     for volume in spec.get("volumes") or ():
         _volume(volume)
-    for container in (*containers(spec), *(spec.get("ephemeralContainers") or ())):
+    for container in containers(spec):
         _container(container)
         if spec.get("hostNetwork"):
             for port in container.get("ports") or ():
