@@ -19,7 +19,6 @@ def pod(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
     pod_spec(spec)
     spec.setdefault("enableServiceLinks", True)
-    ephemeral(spec)
     for container in containers(spec):
         _requests_from_limits(container["resources"])
 
@@ -52,10 +51,6 @@ def pod_spec(spec: Object) -> None:
         if spec.get("hostNetwork"):
             for port in container.get("ports") or ():
                 port.setdefault("hostPort", port.get("containerPort"))
-
-
-def ephemeral(spec: Object) -> None:
-    """Containers that were added to a running pod."""
     for container in spec.get("ephemeralContainers") or ():
         _container(container)
 
