@@ -17,6 +17,7 @@ from kubelab.clock import Clock, RealClock
 from kubelab.cluster import controllers, scheduler
 from kubelab.cluster.apiserver import bootstrap, housekeeping, kinds
 from kubelab.cluster.apiserver.config import Config
+from kubelab.cluster.apiserver.metrics import scraper
 from kubelab.cluster.apiserver.registry import Registry
 from kubelab.cluster.apiserver.server import APIServer
 from kubelab.cluster.client import APIClient
@@ -25,13 +26,16 @@ from kubelab.component import Component, main
 from kubelab.home import Home
 
 APISERVER, MANAGER, SCHEDULER = "kube-apiserver", "kube-controller-manager", "kube-scheduler"
+METRICS = "metrics-server"
 
 
 @asynccontextmanager
-async def api_server(config: Config, store_path: Path | str, clock: Clock) -> AsyncIterator[APIServer]:
+async def api_server(
+    config: Config, store_path: Path | str, clock: Clock, metric_resolution: float = 15.0
+) -> AsyncIterator[APIServer]:
     """A serving API server with what a new cluster holds."""
     store = Store(store_path)
-    server = APIServer(Registry(store, config, clock, kinds.strategies()))
+    server = APIServer(Registry(store, config, clock, kinds.strategies()), metric_resolution)
     try:
         port = await server.start()
         bootstrap.create(server.registry, config.bind_address, port)
@@ -45,8 +49,11 @@ async def run(component: Component) -> None:
     """Serve until told to stop."""
     home, clock = Home.from_environment().ensure(), RealClock()
     config = Config.load(home.component_config(APISERVER))
-    async with api_server(config, home.store, clock) as server:
-        controlling = asyncio.gather(housekeeping.run(server.registry), _control(home, clock), _schedule(home, clock))
+    resolution = scraper.resolution(home.component_config(METRICS))
+    async with api_server(config, home.store, clock, resolution) as server:
+        controlling = asyncio.gather(
+            housekeeping.run(server.registry), _control(home, clock), _schedule(home, clock), server.scraper.run()
+        )
         stopped = asyncio.ensure_future(component.stopped())
         component.ready(port=server.port)
         await asyncio.wait((controlling, stopped), return_when=asyncio.FIRST_COMPLETED)

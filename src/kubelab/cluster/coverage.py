@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kubelab.cluster.apiserver.coverage import NOT_HONOURED
 from kubelab.cluster.apiserver.schema import types
-from kubelab.cluster.resources import SERVED, Resource
+from kubelab.cluster.resources import DISCOVERED, Resource
 
 TITLE = """# Coverage
 
@@ -34,7 +34,7 @@ def document() -> str:
 
 def _kinds() -> str:
     rows = ["| kind | resource | verbs | subresources |", "| --- | --- | --- | --- |"]
-    return "\n".join(rows + [_kind(resource) for resource in SERVED])
+    return "\n".join(rows + [_kind(resource) for resource in DISCOVERED])
 
 
 def _kind(resource: Resource) -> str:

@@ -258,6 +258,17 @@ REVIEWS: tuple[Resource, ...] = (
 SERVED = (*RESOURCES, *REVIEWS)
 
 
+def _metrics(plural: str, kind: str, *, namespaced: bool) -> Resource:
+    return Resource("metrics.k8s.io", "v1beta1", plural, kind, "", namespaced=namespaced, verbs=("get", "list"))
+
+
+# Figures of nodes and pods, answered by what stands for metrics-server. It publishes no schema.
+METRICS_NODES = _metrics("nodes", "NodeMetrics", namespaced=False)
+METRICS_PODS = _metrics("pods", "PodMetrics", namespaced=True)
+METRICS: tuple[Resource, ...] = (METRICS_NODES, METRICS_PODS)
+DISCOVERED = (*SERVED, *METRICS)
+
+
 def by_plural(group: str, version: str, plural: str) -> Resource | None:
     return _BY_PLURAL.get((group, version, plural))
 
@@ -267,5 +278,5 @@ def by_kind(api_version: str, kind: str) -> Resource | None:
     return _BY_KIND.get((api_version, kind))
 
 
-_BY_PLURAL = {(r.group, r.version, r.plural): r for r in SERVED}
+_BY_PLURAL = {(r.group, r.version, r.plural): r for r in DISCOVERED}
 _BY_KIND = {(r.api_version, r.kind): r for r in RESOURCES}

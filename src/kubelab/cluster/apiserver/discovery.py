@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 
 from kubelab.cluster.apiserver import errors
-from kubelab.cluster.resources import SERVED, Resource, Subresource
+from kubelab.cluster.resources import DISCOVERED, Resource, Subresource
 from kubelab.cluster.version import GIT_VERSION
 
 Object = dict[str, Any]
@@ -69,7 +69,7 @@ _OTHER_PATHS = ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "
 def _groups() -> dict[str, list[str]]:
     """Group -> its versions."""
     found: dict[str, list[str]] = {}
-    for resource in SERVED:
+    for resource in DISCOVERED:
         versions = found.setdefault(resource.group, [])
         if resource.version not in versions:
             versions.append(resource.version)
@@ -86,7 +86,7 @@ def _group(group: str) -> Object:
 
 
 def _resource_list(group: str, version: str) -> Object | None:
-    served = [r for r in SERVED if (r.group, r.version) == (group, version)]
+    served = [r for r in DISCOVERED if (r.group, r.version) == (group, version)]
     if not served:
         return None
     entries = [entry for r in served for entry in (_entry(r), *(_sub_entry(r, sub) for sub in r.subresources))]
@@ -150,7 +150,7 @@ def _aggregated(core: bool, version: str) -> bytes:
         versions = [
             {
                 "version": v,
-                "resources": [_aggregated_entry(r) for r in SERVED if (r.group, r.version) == (group, v)],
+                "resources": [_aggregated_entry(r) for r in DISCOVERED if (r.group, r.version) == (group, v)],
                 "freshness": "Current",
             }
             for v in _groups()[group]

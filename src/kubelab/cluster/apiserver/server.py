@@ -20,7 +20,11 @@ from kubelab.cluster.apiserver.authorization import attributes
 from kubelab.cluster.apiserver.config import Config
 from kubelab.cluster.apiserver.connect import Connector
 from kubelab.cluster.apiserver.handlers import Handlers, warnings_of_request
+from kubelab.cluster.apiserver.metrics.api import MetricsAPI
+from kubelab.cluster.apiserver.metrics.scraper import Scraper
 from kubelab.cluster.apiserver.registry import Registry
+from kubelab.cluster.apiserver.streams import Kubelets
+from kubelab.cluster.resources import METRICS
 
 log = logging.getLogger(__name__)
 MAX_BODY = 3 * 1024 * 1024  # kube-apiserver's limit for a request's body
@@ -32,7 +36,7 @@ Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class APIServer:
     """Serves a registry over TLS. `ready` is what /readyz says."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, metric_resolution: float = 15.0) -> None:
         self.registry = registry
         self.ready = False
         self.port = 0
@@ -47,6 +51,11 @@ class APIServer:
         self._connector = Connector(
             lambda resource, namespace, name: registry.get(resource, name, namespace), lambda node: config.kubelet_token
         )
+        kubelets = Kubelets(
+            lambda resource, namespace, name: registry.get(resource, name, namespace), lambda node: config.kubelet_token
+        )
+        self.scraper = Scraper(registry, kubelets, metric_resolution)
+        self._metrics = MetricsAPI(registry, lambda: self.scraper.points)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -110,6 +119,8 @@ class APIServer:
             return self._public(request, path)
         info = requestinfo.parse(request.method, request.rel_url.raw_path)
         if info is not None:
+            if info.resource in METRICS:
+                return self._metrics.handle(request, info)
             if info.subresource and self._connector.serves(info):
                 return await self._connector.handle(request, info)
             return await self._handlers.handle(request, info, user)

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from kubelab.cluster.kubelet.metrics_routes import MetricsRoutes
 from kubelab.cluster.kubelet.streaming.commands import CommandRoutes
 from kubelab.cluster.kubelet.streaming.logs import BadLogOptions, LogOptions, end_of, read_log
 from kubelab.cluster.kubelet.streaming.portforward_routes import PortForwardRoutes
+from kubelab.cluster.kubelet.usage import UsageReader
 from kubelab.hijack import hijack, splice
 from kubelab.runtime.api import RuntimeServiceError
 
@@ -44,6 +46,12 @@ class KubeletServer:
         commands, forwards = CommandRoutes(self._kubelet), PortForwardRoutes(self._kubelet)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._container_logs)
+        metrics = MetricsRoutes(
+            UsageReader(self._kubelet.runtime, self._kubelet.config.nodeName, self._kubelet.clock),
+            self._kubelet.config.nodeName,
+        )
+        application.router.add_get("/metrics/resource", metrics.resource)
+        application.router.add_get("/stats/summary", metrics.summary)
         application.router.add_get("/dial/{host}/{port}", self._dial)
         for method in ("GET", "POST"):  # WebSocket upgrades are GETs, kubectl's SPDY upgrades are POSTs
             application.router.add_route(method, "/exec/{namespace}/{pod}/{container}", commands.exec)
