@@ -20,8 +20,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "screenshots"
@@ -29,7 +30,6 @@ LABS = ".kl-lab, .kl-panel"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 PATIENCE = 300  # seconds for a chapter
-QUIET = 10  # looks in a row at which no kernel is busy
 
 
 def main() -> int:
@@ -42,15 +42,14 @@ def main() -> int:
         chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport={"width": arguments.width, "height": 1200})
+        draw_everything(page, url, token)
         for notebook in notebooks(arguments.chapters):
             shutil.copy(notebook, folder / "notebooks" / notebook.name)
             opened(page, f"{url}/lab/tree/notebooks/{notebook.name}?token={token}&reset")
-            until_quiet(page, f"{url}/api/kernels?token={token}")
+            until_done(page)
             for theme, name in THEMES.items():
                 choose(page, "Settings", "Theme", name)
                 photograph(page, theme)
-            if os.environ.get("KL_OUT"):
-                print(chr(10).join(page.locator(".jp-OutputArea-output").all_inner_texts()))
         browser.close()
     return 0
 
@@ -110,6 +109,13 @@ def opened(page: Page, url: str) -> None:
     choose(page, "Run", "Run All Cells")
 
 
+def draw_everything(page: Page, url: str, token: str) -> None:
+    """JupyterLab leaves out cells that are far from what is seen; here they shall all be drawn."""
+    settings = f"{url}/lab/api/settings/{quote('@jupyterlab/notebook-extension:tracker', safe='/:')}"
+    headers = {"Authorization": f"token {token}"}
+    page.request.put(settings, headers=headers, data={"raw": '{"windowingMode": "none"}'})
+
+
 def choose(page: Page, menu: str, *items: str) -> None:
     """A menu's item, by way of its submenus."""
     page.locator(".lm-MenuBar-itemLabel", has_text=re.compile(f"^{menu}$")).click()
@@ -118,15 +124,10 @@ def choose(page: Page, menu: str, *items: str) -> None:
     page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{items[-1]}$")).first.click()
 
 
-def until_quiet(page: Page, kernels: str) -> None:
-    """Until no kernel has been busy for a while: between two cells each is idle for a moment."""
-    deadline, quiet = time.monotonic() + PATIENCE, 0
-    while quiet < QUIET:
-        if time.monotonic() > deadline:
-            raise SystemExit(f"the notebook still runs after {PATIENCE} s")
-        page.wait_for_timeout(200)
-        busy = any(each["execution_state"] != "idle" for each in page.request.get(kernels).json())
-        quiet = 0 if busy else quiet + 1
+def until_done(page: Page) -> None:
+    """Until the last cell with code has its number: `[12]:` in place of `[*]:` or `[ ]:`."""
+    last = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").last
+    expect(last).to_have_text(re.compile(r"\[\d+\]:"), timeout=PATIENCE * 1000)
 
 
 def photograph(page: Page, theme: str) -> None:

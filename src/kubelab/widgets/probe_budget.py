@@ -60,7 +60,10 @@ class ProbeBudget(LabWidget):
         self._predict()
 
     def choose(self, failure: str = "", **numbers: int) -> None:
-        """Set any of delay, period, timeout, threshold, and the failure: "deadlock" or "exception". LabError: no such."""
+        """Set any of delay, period, timeout, threshold, and the failure, "deadlock" or "exception".
+
+        LabError: there is no such, or it is out of bounds.
+        """
         if unknown := sorted(set(numbers) - set(LIMITS)):
             raise LabError(f"a probe has no {unknown[0]!r} here; it has {', '.join(LIMITS)}.")
         for name, number in numbers.items():
