@@ -93,8 +93,8 @@ function render({ model, el }) {
     fill(standing, ...found.flatMap((line) => {
       const block = line.blocks.findLast((each) => each.from <= at);
       if (!block || block.state === "gone") return [];
-      return [h("tr", {}, h("td", { class: "kl-quiet" }, line.kind), h("th", { scope: "row", class: "kl-mono" }, line.name),
-        h("td", {}, stateMark(states, block.state, false), ` ${block.words}`))];
+      return [h("tr", {}, h("td", {}, stateMark(states, block.state, false), ` ${block.words}`),
+        h("th", { scope: "row" }, h("span", { class: "kl-quiet" }, `${line.kind} `), h("span", { class: "kl-mono" }, line.name)))];
     }));
     const near = rows.filter((row) => row[KIND] === "Event" && row[AT] <= at && row[WHAT] !== "DELETED").slice(-NEAR).reverse();
     fill(events, ...near.map((row) => h("tr", {}, h("td", { class: "kl-mono" }, `${row[AT].toFixed(1)} s`), h("td", { class: "kl-mono" }, row[ABOUT]),
