@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup setup-test lab test lint notebooks bench clean
+.PHONY: setup setup-test lab test lint notebooks screenshots bench clean
 
 setup: .venv/.kubelab
 .venv/.kubelab: pyproject.toml tools/setup.sh
@@ -29,6 +29,9 @@ lint: setup-test
 
 notebooks: setup-test
 	$(BIN)/python tools/notebooks.py $(ARGS)
+
+screenshots: setup-test
+	$(BIN)/python tools/screenshots.py $(ARGS)
 
 bench: setup-test
 	$(BIN)/python -m benchmarks $(ARGS)
