@@ -3,15 +3,17 @@
     GET  /          who answers: pod, process, how many requests it has served
     GET  /healthz   the liveness probe's question; it goes through the same work as every other request
     GET  /readyz    the readiness probe's question
-    POST /fault/NAME   crash | deadlock | error | slow?seconds=3 | leak?mebibytes=256 | unready | recover
+    POST /fault/NAME   crash | deadlock | error | slow?seconds=3 | leak?mebibytes=256 | fill | unready | recover
 
 Each fault is a real one: the crash ends the process, the deadlock is two threads that hold each other's lock, the leak
-is memory that was written to. Settings, all from the environment: PORT, HOST, VERSION, and for the start START_DELAY
-(seconds of work before it listens) and START_FAILURE=crash.
+is memory that was written to, `fill` is a file that takes all the room in the data folder. Settings, all from the
+environment: PORT, HOST, VERSION, DATA_DIR and DATA_LIMIT (see Disk), and for the start START_DELAY (seconds of work
+before it listens) and START_FAILURE=crash.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -20,12 +22,34 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import TCPServer
 from urllib.parse import parse_qsl, urlsplit
 
 MEBIBYTE = 1024 * 1024
 WORKERS = 16  # requests at once; the next one waits in the kernel's queue, as with any server that has a limit
 LEAK_LIMIT = 512  # mebibytes: a leak without a memory limit must not take the student's machine with it
+
+
+class Disk:
+    """The data folder, DATA_DIR, that each request writes a line to. It is full when the system says so (ENOSPC), or
+    when the folder holds DATA_LIMIT mebibytes: a quota of the program's own, for volumes that have none."""
+
+    def __init__(self, folder: str, limit: int) -> None:
+        self.ledger, self.filler, self.limit = Path(folder, "ledger"), Path(folder, "filler"), limit * MEBIBYTE
+
+    def write(self) -> None:
+        """OSError: there is no room."""
+        if self.filler.exists() and self.filler.stat().st_size >= self.limit:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self.filler.exists():  # only a disk that somebody fills is worth a write for each request
+            with self.ledger.open("ab") as ledger:
+                ledger.write(b".")
+
+    def fill(self) -> None:
+        with self.filler.open("ab") as filler:
+            while filler.tell() < self.limit:
+                filler.write(bytes(MEBIBYTE))
 
 
 class Work:
@@ -36,11 +60,13 @@ class Work:
         self.failing, self.ready, self.delay = False, True, 0.0
         self.served = 0
         self.leaked: list[bytearray] = []
+        self.disk = Disk(os.environ.get("DATA_DIR", "."), int(os.environ.get("DATA_LIMIT", "16")))
 
     def do(self) -> None:
-        """One request's work. Raises RuntimeError while the fault `error` is on; never returns after a deadlock."""
+        """One request's work. RuntimeError while `error` is on, OSError on a full disk; no return after a deadlock."""
         with self.ledger:
             self.served += 1
+        self.disk.write()
         if self.delay:
             time.sleep(self.delay)
         if self.failing:
@@ -87,6 +113,12 @@ class Work:
             mebibytes = min(int(options.get("mebibytes", 256)), LEAK_LIMIT)
             self.leak(mebibytes)
             return f"{mebibytes} MiB are being leaked"
+        if fault == "fill":
+            try:
+                self.disk.fill()
+            except OSError as error:  # the disk ended before the program's own limit
+                say(f"fill: {error.strerror}")
+            return "no space is left in the data folder"
         if fault == "unready":
             self.ready = False
             return "alive, but not ready for requests"
@@ -107,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(404, {"error": f"no such page: {path}"})
         try:
             self.server.work.do()
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             return self.answer(500, {"error": str(error), **self.server.identity()})
         if path == "/readyz" and not self.server.work.ready:
             return self.answer(503, {"error": "not ready", **self.server.identity()})

@@ -75,11 +75,17 @@ class KindPlug:
     def command(self, action: str, name: str) -> str:
         return f"docker stop --time 0 {name}" if action == "stop" else f"docker start {name}"
 
+    def actions(self) -> list[str]:
+        return ["stop", "start"]
+
     def stop(self, name: str) -> None:
         self._worker(name).stop(timeout=0)
 
     def start(self, name: str) -> None:
         self._worker(name).start()
+
+    def cut(self, name: str) -> None:
+        raise LabError("a worker of kind cannot be cut off from here; it can be stopped.")
 
     def _worker(self, name: str) -> Any:
         node = next((node for node in nodes(self._engine(), self._cluster, all=True) if node.name == name), None)

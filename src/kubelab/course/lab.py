@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import http
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from kubernetes.stream import stream
 from kubelab.settings import docker_engine
 from kubelab.settings.docker_engine import Address, Choice
 
-from . import api, delivery, faults, images, kind, manifest, namespace, tables, waiting
+from . import api, delivery, faults, images, kind, manifest, namespace, predictions, remaking, tables, waiting
 from . import pods as podstatus
 from .engines import Engines
 from .errors import LabError, NotInTime
 from .nodes import EmbeddedPlug, Nodes, NoPlug, Plug
+from .progress import Progress
 from .recorder import Recorder
 
 LISTS = {
@@ -48,6 +50,7 @@ class Lab:
         self.namespace = f"kubelab-{chapter}" + (f"-{suffix}" if suffix else "")
         self.core, self.apps = client.CoreV1Api(k8s), client.AppsV1Api(k8s)
         self.nodes = Nodes(self.core, self._plug())
+        self.predictions, self.progress = predictions.Predictions(), Progress()
         self._restarts: dict[str, int] = {}  # of the pods in which a failure was caused, just before it
 
     def __repr__(self) -> str:
@@ -209,13 +212,58 @@ class Lab:
             answer.close()
         raise NotInTime(f"no line of {pod} said {until!r} within {timeout:g} s.")
 
-    def press(self, fault: str, pod: str, feature: str = "") -> None:
-        """Cause a failure in a pod: crash, deadlock, error, slow, leak, unready, recover, delete.
+    def predict(self, failure: str, answer: str = "", **more: str) -> None:
+        """Commit to what a failure will do, before it is caused; without an answer, print what is asked.
 
-        LabError: it was not taken.
+        `more` answers the further questions, by their names. LabError: there is no such failure, question or answer.
         """
-        self._restarts[pod] = podstatus.restarts(self.read(f"pod/{pod}"))
-        print(faults.cause(self, fault, pod, feature))
+        if not answer:
+            print(predictions.question_text(failure))
+            return
+        given = self.predictions.give(failure, {"outcome": answer, **more})
+        self.recorder  # noqa: B018 - it starts now, so that it knows how things stood before the press
+        for question in predictions.ask(failure):
+            if question.key in given.answers:
+                print(f"{predictions.label(failure)}: you say {question.options[given.answers[question.key]]}")
+
+    def press(self, fault: str, pod: str, feature: str = "") -> None:
+        """Cause a failure in a pod: a name of `course.faults.FAULTS`, or in its node: one of NODE_FAULTS.
+
+        If it was predicted, the records count from here on: see `score`. LabError: it was not taken.
+        """
+        found = self.read(f"pod/{pod}")
+        self._restarts[pod] = podstatus.restarts(found)
+        with self.trial(fault, found):
+            if fault in faults.NODE_FAULTS:
+                print(faults.cause_on_node(self, fault, podstatus.node(found)))
+            else:
+                print(faults.cause(self, fault, pod, feature))
+
+    @contextmanager
+    def trial(self, failure: str, pod: dict[str, Any]) -> Iterator[predictions.Trial | None]:
+        """What is caused in the body is scored afterwards, if it was predicted; `None` if it was not."""
+        begun = self.predictions.press(failure, pod, self.recorder) if failure in self.predictions.given else None
+        try:
+            yield begun
+        except LabError:
+            if begun:
+                self.predictions.withdraw(begun)
+            raise
+
+    def score(self) -> None:
+        """Watch until the newest trial is decided, and print what happened, who was right, and why."""
+        if self.predictions.trial is None:
+            raise LabError("nothing was predicted and then caused. Next: `lab.predict(…)`, then `lab.press(…)`.")
+        print(self.keep(self.predictions.trial.wait()).text())
+
+    def keep(self, score: predictions.Score) -> predictions.Score:
+        """Enter a score in the student's progress."""
+        self.progress.predicted(f"{self.chapter}/{score.failure}/{score.pod}", score.right)
+        return score
+
+    def remake(self, pod: str, patch: dict[str, Any]) -> None:
+        """Change a pod by a strategic merge patch: it is made anew, or its owner's template is changed."""
+        remaking.change(self, pod, patch)
 
     def objects(self, kind: str = "pod", selector: str = "") -> list[dict[str, Any]]:
         """The namespace's objects of a kind, dicts like in YAML, sorted by name. `selector` as in `kubectl get -l`."""

@@ -7,6 +7,8 @@ course leaves the machines alone.
 
 from __future__ import annotations
 
+import functools
+import re
 import subprocess
 import sys
 from typing import Any, Protocol
@@ -27,9 +29,14 @@ class Plug(Protocol):
     def command(self, action: str, name: str) -> str:
         """What a terminal would be told: `action` is "stop" or "start"."""
 
+    def actions(self) -> list[str]:
+        """What can be done to a machine here: "stop", "start", perhaps "cut"."""
+
     def stop(self, name: str) -> None: ...
 
     def start(self, name: str) -> None: ...
+
+    def cut(self, name: str) -> None: ...
 
 
 class EmbeddedPlug:
@@ -41,11 +48,17 @@ class EmbeddedPlug:
     def command(self, action: str, name: str) -> str:
         return f"kubelab node {action} {name}"
 
+    def actions(self) -> list[str]:
+        return _actions()
+
     def stop(self, name: str) -> None:
         self._run("stop", name)
 
     def start(self, name: str) -> None:
         self._run("start", name)
+
+    def cut(self, name: str) -> None:
+        self._run("cut", name)
 
     def _run(self, action: str, name: str) -> None:
         command = [sys.executable, "-m", "kubelab.cli", "node", action, name]
@@ -63,10 +76,13 @@ class NoPlug:
     def command(self, action: str, name: str) -> str:
         return f"# {action} the machine {name}"
 
+    def actions(self) -> list[str]:
+        return []
+
     def stop(self, name: str) -> None:
         raise LabError(self.refusal())
 
-    start = stop
+    start = cut = stop
 
 
 class Nodes:
@@ -105,6 +121,22 @@ class Nodes:
         self.plug.start(name)
         self.off.discard(name)
 
+    def cut(self, name: str) -> None:
+        """Cut a node off the network: its programs run on, and neither it nor the cluster hears of the other.
+
+        `start` joins it again.
+        """
+        if why := self.unable("cut"):
+            raise LabError(f"{why}.")
+        self.plug.cut(name)
+        self.off.add(name)
+
+    def unable(self, action: str) -> str:
+        """Why these machines cannot be stopped, cut off or started from here; "" where they can."""
+        if refusal := self.plug.refusal():
+            return refusal.rstrip(".")
+        return "" if action in self.plug.actions() else f"`{action}` is nothing that can be done to these nodes"
+
     def _refuse(self) -> None:
         if refusal := self.plug.refusal():
             raise LabError(refusal)
@@ -131,3 +163,12 @@ class Nodes:
             field_selector=f"metadata.name={name}",
         )
         return seconds
+
+
+@functools.cache
+def _actions() -> list[str]:
+    """What `kubelab node` can do, as its help has it."""
+    command = [sys.executable, "-m", "kubelab.cli", "node", "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL).stdout
+    choices = re.search(r"\{([a-z,-]+)\}", said)
+    return choices[1].split(",") if choices else []

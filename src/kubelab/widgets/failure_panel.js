@@ -36,6 +36,11 @@ function render({ model, el }) {
   const python = h("code");
   const terminal = h("code");
   const said = h("p", { class: "kl-said", role: "status", "aria-live": "polite" });
+  const question = h("legend");
+  const answers = h("div", { class: "kl-answers" });
+  const commit = h("button", { type: "button", class: "kl-button", onclick: predict }, "That is my prediction");
+  const asking = h("fieldset", { class: "kl-question" }, question, answers, commit);
+  const verdict = h("div", { class: "kl-verdict", role: "status", "aria-live": "polite" });
   const events = h("tbody");
   let shown = model.get("failures")[0]; // the failure whose twins are shown
   let heard = performance.now(); // when the kernel last gave a sign of life
@@ -129,14 +134,52 @@ function render({ model, el }) {
     return chosen;
   }
 
+  /** Whether a prediction is still due for this failure and the chosen pod. */
+  function locked(failure) {
+    return failure.name in model.get("questions") && !(`${failure.name}/${model.get("chosen")}` in model.get("given"));
+  }
+
+  function predict() {
+    const answer = answers.querySelector("input:checked")?.value;
+    if (!answer) return void (said.textContent = "Choose one of the answers first.");
+    model.send({ predict: shown.name, answer, pod: model.get("chosen") });
+  }
+
+  // Drawn anew only when it is another question, so that a choice and the keyboard's focus are kept.
+  function drawQuestion() {
+    const asked = model.get("questions")[shown.name];
+    asking.hidden = !asked || !locked(shown) || Boolean(orphaned || model.get("ended"));
+    const place = `${shown.name}/${model.get("chosen")}`;
+    if (!asked || asking.dataset.place === place) return;
+    asking.dataset.place = place;
+    question.textContent = `${shown.label} in ${model.get("chosen")}. First your prediction: ${asked.question}`;
+    answers.replaceChildren(...asked.options.map((option) => h("label", {},
+      h("input", { type: "radio", name: `${group}-answer`, value: option.key }), ` ${option.text}`)));
+  }
+
+  function drawVerdict() {
+    const score = model.get("verdict");
+    verdict.hidden = !score.text;
+    if (!score.text) return;
+    verdict.replaceChildren(
+      h("strong", {}, `${score.right ? "✓ As you said" : "✗ Not as you said"}: ${score.failure} in ${score.pod}`),
+      ...score.answers.flatMap((answer) => [
+        h("p", {}, `You said: ${answer.yours}. It was: ${answer.truth}.`),
+        h("p", {}, `Why: ${answer.explain}`),
+        ...(answer.mistaken ? [h("p", {}, `And your answer? ${answer.mistaken}`)] : [])]),
+      h("p", {}, "The records say:"), h("ul", {}, ...score.records.map((record) => h("li", {}, record))));
+  }
+
   // aria-disabled and not disabled: a button that cannot be used now keeps the keyboard's focus and says what it is for.
   function drawButtons() {
     const over = Boolean(orphaned || model.get("ended"));
     model.get("failures").forEach((failure, place) => {
       const off = over || !failure.able || !target(failure);
-      buttons.children[place]?.setAttribute("aria-disabled", String(off));
+      buttons.children[place]?.setAttribute("aria-disabled", String(off || locked(failure)));
+      buttons.children[place]?.toggleAttribute("data-locked", !off && locked(failure));
     });
     drawTwins();
+    drawQuestion();
   }
 
   function drawNodes() {
@@ -175,12 +218,13 @@ function render({ model, el }) {
   }
 
   for (const failure of model.get("failures")) {
-    const show = () => { shown = failure; drawTwins(); };
+    const show = () => { shown = failure; drawTwins(); drawQuestion(); };
     buttons.append(h("button", {
-      type: "button", class: "kl-button", title: failure.effect, onfocus: show, onmouseenter: show,
+      type: "button", class: "kl-button", title: failure.effect, onfocus: show,
       onclick: ({ currentTarget }) => {
         show();
         if (currentTarget.getAttribute("aria-disabled") !== "true") model.send({ press: failure.name, pod: model.get("chosen") });
+        else if (!asking.hidden) answers.querySelector("input")?.focus();
       },
     }, failure.label));
   }
@@ -192,9 +236,10 @@ function render({ model, el }) {
       h("caption", {}, "1. Pick a pod"),
       h("thead", {}, h("tr", {}, ...["Pod", "Status", "Ready", "Restarts", "Node"].map((title) => h("th", { scope: "col" }, title)))),
       rows), none), sum, nodes,
-    h("p", { class: "kl-step" }, "2. Press a failure"), buttons, h("p", { class: "kl-tally" }, model.get("limits")), effect,
+    h("p", { class: "kl-step" }, "2. Predict, then press a failure"), buttons, h("p", { class: "kl-tally" }, model.get("limits")), effect,
+    asking,
     h("dl", { class: "kl-twins" }, h("dt", {}, "Python"), h("dd", {}, python), h("dt", {}, "Terminal"), h("dd", {}, terminal)),
-    said,
+    said, verdict,
     h("p", { class: "kl-step" }, "3. Watch"), strip, tally,
     h("div", { class: "kl-scroll kl-many" }, h("table", { class: "kl-events" },
       h("caption", {}, "Events, newest first"),
@@ -204,7 +249,7 @@ function render({ model, el }) {
   const drawing = {
     pods: () => { drawPods(); drawAnswers(); }, chosen: () => { drawChosen(); drawAnswers(); }, answers: drawAnswers,
     events: drawEvents, said: drawSaid, trouble: drawState, ended: drawState,
-    nodes: drawNodes,
+    nodes: drawNodes, given: drawButtons, verdict: drawVerdict,
   };
   for (const [trait, draw] of Object.entries(drawing)) {
     model.on(`change:${trait}`, draw);

@@ -1,7 +1,8 @@
 """The failure panel: pick a pod, press a failure, and see pods, requests and events move.
 
 A button does what `panel.press("deadlock", "with-probe")` does, and shows the Python and the kubectl command that do it
-without the panel. `panel.text()` is the picture in words.
+without the panel. It unlocks once a prediction is given, `panel.predict("deadlock", "restarted", "with-probe")`, which
+is scored when the records decide it. `panel.text()` is the picture in words.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import traitlets
 
 from kubelab.course import pods as podstatus
 from kubelab.course.errors import LabError
-from kubelab.course.faults import FAULTS, NODE_FAULTS, cause, cause_on_node
+from kubelab.course.faults import FAULTS, NODE_FAULTS, SpecFault, able, cause, cause_on_node
 from kubelab.course.lab import Lab
+from kubelab.course.predictions import Trial, label, question_data
 from kubelab.course.tables import first_seen
 from kubelab.course.waiting import has_condition
 
@@ -23,17 +25,14 @@ from .feed import Feed, View
 
 HERE = Path(__file__).parent
 EVENTS_SHOWN = 8
-LIMITS = {  # by whether the machines are the course's
-    True: "These engines can do all of them.",
-    False: "This cluster is your own: the course leaves its machines alone, so nodes cannot be lost here.",
-}
+OF_FAULTY = ("unready", "disk-full", *(name for name, fault in FAULTS.items() if isinstance(fault, SpecFault)))
 SHAPES = {"ready": "●", "running": "◐", "waiting": "○", "failed": "✕", "leaving": "▽"}
 
 
 class FailurePanel(anywidget.AnyWidget):
     """lab: the chapter's lab · selector: which pods to show, as in `kubectl get -l` · feature: of the shop, whose
     faults are those of one feature, "" for others · failures: names of `kubelab.course.faults.FAULTS`, in the order of
-    the buttons; by default all that the app can take.
+    the buttons; by default all that the app can take · predict: whether buttons are locked until a prediction is given.
 
     `stop()` ends its background threads and leaves the last picture; so do the end of the kernel, the end of the
     namespace, and a newer panel of the same pods, since a cell may be run again. `close()` takes the picture away, too.
@@ -52,6 +51,9 @@ class FailurePanel(anywidget.AnyWidget):
     events = traitlets.List().tag(sync=True)  # {"reason", "about", "message", "warning"}, newest first
     answers = traitlets.List().tag(sync=True)  # true for each request that was answered, oldest first
     nodes = traitlets.List().tag(sync=True)  # {"name", "ready", "shape", "status"}; "ready" false: known or about to be
+    questions = traitlets.Dict().tag(sync=True)  # failure -> {"failure", "question", "options": [{"key", "text"}]}
+    given = traitlets.Dict().tag(sync=True)  # "failure/pod" -> the answer's key: what unlocks the button for that pod
+    verdict = traitlets.Dict().tag(sync=True)  # the newest score: `kubelab.course.predictions.Score.document`
     limits = traitlets.Unicode().tag(sync=True)  # which failures these engines can do
     beat = traitlets.Int().tag(sync=True)  # grows while the kernel is there; the page cannot be told of its end
     ended = traitlets.Unicode().tag(sync=True)  # why the picture is the last one; "" while it lives
@@ -65,13 +67,17 @@ class FailurePanel(anywidget.AnyWidget):
         selector: str = "",
         feature: str = "",
         failures: tuple[str, ...] | None = None,
+        predict: bool = True,
     ) -> None:
         self.lab, self.feature = lab, feature
-        names = failures or [name for name in (*FAULTS, *NODE_FAULTS) if not (feature and name == "unready")]
+        self._trials: list[Trial] = []
+        names = failures or [name for name in (*FAULTS, *NODE_FAULTS) if not (feature and name in OF_FAULTY)]
+        unable = {name: able(lab, name) for name in names}
         super().__init__(
             namespace=lab.namespace,
-            failures=[button(name, lab.namespace, feature, lab.nodes.embedded) for name in names],
-            limits=LIMITS[lab.nodes.embedded],
+            failures=[button(name, lab.namespace, feature, not unable[name]) for name in names],
+            questions={name: found for name in names if predict and (found := question_data(name))},
+            limits=limits(unable),
         )
         self.on_msg(self._pressed)
         self.observe(lambda change: self._feed.ask(change.new), "chosen")
@@ -86,12 +92,25 @@ class FailurePanel(anywidget.AnyWidget):
         brings back every node that is away. LabError: it was not taken."""
         if pod:
             self.chosen = pod
-        if failure in NODE_FAULTS:
+        if failure == "node-back":
             self.said = "; ".join(cause_on_node(self.lab, failure, node) for node in self._nodes_for(failure))
             return
         if not self.chosen:
             raise LabError("no pod is chosen. Next: name one, `panel.press('crash', 'NAME')`.")
-        self.said = cause(self.lab, failure, self.chosen, self.feature)
+        with self.lab.trial(failure, self.lab.read(f"pod/{self.chosen}")) as trial:
+            if failure in NODE_FAULTS:
+                self.said = "; ".join(cause_on_node(self.lab, failure, node) for node in self._nodes_for(failure))
+            else:
+                self.said = cause(self.lab, failure, self.chosen, self.feature)
+        self._trials += [trial] if trial else []
+
+    def predict(self, failure: str, answer: str, pod: str = "") -> None:
+        """Commit to what a failure will do to a pod, by default the chosen one. LabError: there is no such answer."""
+        self.chosen = pod or self.chosen
+        self.lab.predictions.give(failure, {"outcome": answer})
+        self.lab.recorder  # noqa: B018 - it starts now, so that it knows how things stood before the press
+        self.given = {**self.given, f"{failure}/{self.chosen}": answer}
+        self.said = f"Prediction noted. {label(failure)} is unlocked for {self.chosen}."
 
     def _nodes_for(self, failure: str) -> list[str]:
         if failure == "node-back":
@@ -104,14 +123,30 @@ class FailurePanel(anywidget.AnyWidget):
 
     def _pressed(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         try:
-            self.press(content.get("press", ""), content.get("pod", ""))
+            if "predict" in content:
+                self.predict(content["predict"], content.get("answer", ""), content.get("pod", ""))
+            elif self.locked(content.get("press", ""), content.get("pod", "")):
+                self.said = "First say what will happen; then the button is unlocked."
+            else:
+                self.press(content.get("press", ""), content.get("pod", ""))
         except LabError as error:
             self.said = str(error)
+
+    def locked(self, failure: str, pod: str) -> bool:
+        """Whether a prediction is still due."""
+        return failure in self.questions and f"{failure}/{pod}" not in self.given
+
+    def _settle(self) -> None:
+        """Score what the records have decided by now."""
+        for trial in [found for found in self._trials if found.settled(found.recorder.now())]:
+            self._trials.remove(trial)
+            self.verdict = self.lab.keep(trial.score()).document()
 
     def _show(self, view: View) -> None:
         """Called by the feed, from its thread: set traits, nothing else."""
         rows = [pod_row(view.pods[name]) for name in sorted(view.pods)]
         news = announcement(self.pods, rows)
+        self._settle()
         with self.hold_sync():
             self.beat += 1
             self.pods, self.events = rows, event_rows(list(view.events.values()), set(view.pods))
@@ -138,6 +173,7 @@ class FailurePanel(anywidget.AnyWidget):
         lines.append(
             f"  requests to {self.chosen or 'no pod'}: {answered} answered, {len(self.answers) - answered} not"
         )
+        lines += [self.verdict["text"]] if self.verdict else []
         return "\n".join(lines)
 
     def stop(self, why: str = "panel.stop() was called") -> None:
@@ -155,7 +191,16 @@ class FailurePanel(anywidget.AnyWidget):
         return f"Failure panel of {self.namespace}: run the cell to use it; `panel.text()` says the same in words."
 
 
-def button(name: str, namespace: str, feature: str, embedded: bool) -> dict[str, Any]:
+def limits(unable: dict[str, str]) -> str:
+    """Which failures the chosen engines cannot do, and why. `unable`: name -> why not, "" where they can."""
+    reasons = dict.fromkeys(filter(None, unable.values()))
+    missing = {why: [label(name) for name, found in unable.items() if found == why] for why in reasons}
+    if not missing:
+        return "These engines can do all of them."
+    return " ".join(f"Not here: {', '.join(names)} ({why})." for why, names in missing.items())
+
+
+def button(name: str, namespace: str, feature: str, able: bool) -> dict[str, Any]:
     """What the panel shows of a failure. In its twins POD and NODE stand for the chosen ones."""
     if name in NODE_FAULTS:
         fault, twins = NODE_FAULTS[name], (NODE_FAULTS[name].python("NODE"), NODE_FAULTS[name].command("NODE"))
@@ -172,7 +217,7 @@ def button(name: str, namespace: str, feature: str, embedded: bool) -> dict[str,
         "python": twins[0],
         "terminal": twins[1],
         "needs": needs,
-        "able": embedded or needs == "pod",
+        "able": able,
     }
 
 

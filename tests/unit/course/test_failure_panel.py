@@ -6,16 +6,16 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from kubernetes import client
 
-from kubelab.course.api import proxy_path, request
 from kubelab.course.errors import LabError
+from kubelab.course.lab import Lab
 from kubelab.course.watching import READ_TIMEOUT
 from kubelab.widgets import feed as feed_module
-from kubelab.widgets.failure_panel import FailurePanel, announcement, button, event_rows, node_row, pod_row
+from kubelab.widgets.failure_panel import FailurePanel, announcement, button, event_rows, limits, node_row, pod_row
 from kubelab.widgets.feed import Feed, View
 
 from .cluster_double import ClusterDouble, pod
@@ -28,15 +28,14 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = 10) ->
         time.sleep(0.02)
 
 
-def lab_on(cluster: ClusterDouble) -> SimpleNamespace:
-    api = cluster.api()
-    return SimpleNamespace(
-        namespace="lab",
-        core=client.CoreV1Api(api),
-        engines=SimpleNamespace(api_client=cluster.api),
-        nodes=SimpleNamespace(embedded=True, off=set()),
-        request=lambda target, path, method="GET": request(api, method, proxy_path("lab", target, path)),
-    )
+def lab_on(cluster: ClusterDouble) -> Lab:
+    """A lab whose progress is in memory, whose machines are the course's, and which has no images."""
+    engines = SimpleNamespace(api_client=cluster.api, embedded=True, docker_host=None, kubeconfig=None)
+    lab = Lab("04", engines, cluster.api(), Path("/nowhere"))
+    lab.namespace = "lab"
+    lab.nodes = SimpleNamespace(embedded=True, off=set(), unable=lambda action: "")
+    lab.progress = SimpleNamespace(predicted=lambda name, right: None)
+    return lab
 
 
 @pytest.fixture
@@ -60,6 +59,7 @@ def test_the_picture_follows_the_cluster(panel: FailurePanel, cluster: ClusterDo
 
 def test_a_press_from_code_and_one_from_a_button_do_the_same(panel: FailurePanel, cluster: ClusterDouble):
     panel.press("deadlock", "web")
+    panel._pressed(panel, {"predict": "deadlock", "answer": "nothing", "pod": "web"}, [])
     panel._pressed(panel, {"press": "deadlock", "pod": "web"}, [])
     assert [path for path in cluster.proxied if path[0] == "POST"] == [("POST", "fault/deadlock")] * 2
     assert panel.said == "Deadlock → web: the process runs on and answers nobody"
@@ -103,8 +103,8 @@ def test_a_node_is_lost_and_comes_back_only_where_the_machines_are_the_courses(p
         "shape": "",
         "status": "Ready, switched off",
     }
-    assert button("node-lost", "lab", "", embedded=True)["able"]
-    assert not button("node-lost", "lab", "", embedded=False)["able"]
+    assert button("node-lost", "lab", "", able=True)["able"]
+    assert not button("node-lost", "lab", "", able=False)["able"]
     with pytest.raises(LabError, match="no node is away"):
         panel.press("node-back")
 
@@ -168,3 +168,39 @@ def test_events_of_other_pods_are_left_out_and_the_newest_comes_first():
 
     rows = event_rows([event("a", "Pod", "1"), event("b", "Pod", "2"), event("rs", "ReplicaSet", "3")], {"a"})
     assert [row["message"] for row in rows] == ["rs", "a"] and rows[0]["warning"]
+
+
+def test_a_button_is_locked_until_a_prediction_is_given_for_this_failure_and_pod(panel, cluster: ClusterDouble):
+    assert panel.locked("crash", "web") and not panel.locked("recover", "web")
+    panel._pressed(panel, {"press": "crash", "pod": "web"}, [])
+    assert "First say what will happen" in panel.said
+    panel._pressed(panel, {"predict": "crash", "answer": "melted", "pod": "web"}, [])
+    assert "none of the answers" in panel.said and panel.locked("crash", "web")
+    panel._pressed(panel, {"predict": "crash", "answer": "restarted", "pod": "web"}, [])
+    assert panel.given == {"crash/web": "restarted"} and panel.locked("crash", "other")
+    assert [path for path in cluster.proxied if path[0] == "POST"] == []
+
+
+def test_a_prediction_is_scored_when_the_records_decide_it(panel, cluster: ClusterDouble):
+    panel.predict("crash", "replaced", "web")
+    panel.press("crash", "web")
+    again = pod("web", restarts=1)
+    again["status"]["containerStatuses"][0]["lastState"] = {"terminated": {"reason": "Error", "exitCode": 1}}
+    cluster.put(again)
+    eventually(lambda: panel.verdict, "the prediction is scored")
+    assert panel.verdict["right"] is False and panel.verdict["pod"] == "web"
+    assert panel.verdict["records"] == ["pod web: RESTARTS 0 → 1, after Error (exit code 1)"]
+    assert "A pod that is gone" not in panel.verdict["answers"][0]["explain"]
+    assert "in place" in panel.text() and "✗ not as you said" in panel.text()
+
+
+def test_a_panel_without_predictions_locks_nothing(cluster: ClusterDouble):
+    panel = FailurePanel(lab_on(cluster), predict=False)
+    assert not panel.locked("crash", "web") and panel.questions == {}
+    panel.close()
+
+
+def test_what_the_engines_cannot_do_is_said_with_the_reason():
+    assert limits({"crash": "", "delete": ""}) == "These engines can do all of them."
+    said = limits({"crash": "", "node-lost": "not ours", "node-cut": "not ours"})
+    assert said == "Not here: Lose node, Cut off node (not ours)."
