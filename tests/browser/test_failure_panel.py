@@ -40,17 +40,33 @@ def row(panel: Locator, pod: str) -> Locator:
     return panel.locator(f"tr[data-name='{pod}']")
 
 
+def predict(panel: Locator, failure: str, answer: str) -> Locator:
+    """Press a locked button, answer its question, and return the button, unlocked."""
+    button = panel.get_by_role("button", name=failure)
+    expect(button).to_have_attribute("aria-disabled", "true")
+    button.click()
+    panel.locator(".kl-question label", has_text=answer).locator("input").check()
+    panel.get_by_role("button", name="That is my prediction").click()
+    expect(button).to_have_attribute("aria-disabled", "false")
+    expect(panel.locator(".kl-question")).to_be_hidden()
+    return button
+
+
 @pytest.mark.timeout(240)
 def test_deadlock_is_pressed_and_the_probe_restarts_the_container(page, desk, screenshot):
     panel = opened(page, desk)
     row(panel, "with-probe").locator("input").check()
-    panel.get_by_role("button", name="Deadlock").click()
+    predict(panel, "Deadlock", "another pod takes its place").click()
     expect(panel.locator(".kl-twins")).to_contain_text("pods/with-probe/proxy/fault/deadlock")
     expect(panel.locator(".kl-no").first).to_be_visible()  # a request that nobody answered
     expect(row(panel, "with-probe").locator(".kl-restarts")).to_have_text("1 · Error (exit code 137)", timeout=SOON)
     for reason in ("Unhealthy", "Killing", "Started"):
         expect(panel.locator(".kl-events")).to_contain_text(reason)
     expect(row(panel, "without-probe").locator(".kl-restarts")).to_have_text("0")
+    verdict = panel.locator(".kl-verdict")
+    expect(verdict).to_contain_text("✗ Not as you said: deadlock in with-probe", timeout=SOON)
+    expect(verdict).to_contain_text("RESTARTS 0 → 1, after Error (exit code 137)")
+    expect(verdict).to_contain_text("And your answer?")
     panel.scroll_into_view_if_needed()
     assert screenshot("04_deadlock_restarted").stat().st_size > 20_000
 
@@ -62,12 +78,20 @@ def test_the_keyboard_is_enough_and_a_node_can_be_lost(page, desk, screenshot):
     page.keyboard.press("ArrowDown")
     expect(row(panel, "without-probe").locator("input")).to_be_checked()
     page.keyboard.press("Tab")
-    expect(panel.get_by_role("button", name="Crash")).to_be_focused()
+    crash = panel.get_by_role("button", name="Crash")
+    expect(crash).to_be_focused()
+    page.keyboard.press("Space")  # still locked: leads to the question
+    expect(panel.locator(".kl-question input").first).to_be_focused()
+    for key in ("Space", "Tab", "Enter"):
+        page.keyboard.press(key)
+    expect(crash).to_have_attribute("aria-disabled", "false")
+    crash.focus()
     page.keyboard.press("Space")
     expect(row(panel, "without-probe")).to_have_attribute("data-restarts", "1", timeout=SOON)
     back, lose = panel.get_by_role("button", name="Node back"), panel.get_by_role("button", name="Lose node")
     expect(back).to_have_attribute("aria-disabled", "true")
     node = row(panel, "without-probe").locator(".kl-node").inner_text()
+    predict(panel, "Lose node", "it stays, Terminating")
     lose.focus()
     page.keyboard.press("Enter")
     expect(panel.locator(".kl-nodes")).to_contain_text(f"{node} NotReady", timeout=SOON)
