@@ -29,6 +29,7 @@ from .errors import LabError, NotInTime
 from .nodes import EmbeddedPlug, Nodes, NoPlug, Plug
 from .progress import Progress
 from .recorder import Recorder
+from .study import Study
 
 LISTS = {
     "pod": ("core", "list_namespaced_pod"),
@@ -38,7 +39,7 @@ LISTS = {
 }
 
 
-class Lab:
+class Lab(Study):
     """What a notebook holds.
 
     chapter: "04" · namespace: "kubelab-04" · k8s: kubernetes.client.ApiClient · core, apps: its CoreV1Api and

@@ -226,12 +226,12 @@ def window(failure: str, pod: dict[str, Any]) -> float:
         return NODE_NOTICED + max(held, default=0)
     spec = pod["spec"]
     probes = [container.get("livenessProbe") for container in spec["containers"]]
-    slowest = max((_budget(probe) for probe in probes if probe), default=0.0)
+    slowest = max((budget(probe) for probe in probes if probe), default=0.0)
     grace = spec.get("terminationGracePeriodSeconds", 30) if slowest else 0
     return max(TAKES.get(failure, QUIET), QUIET) + slowest + grace
 
 
-def _budget(probe: dict[str, Any]) -> float:
+def budget(probe: dict[str, Any]) -> float:
     """Seconds until a probe that fails has failed often enough, at the latest."""
     period, timeout, often = (probe.get(key) or default for key, default in _DEFAULTS)
     return (probe.get("initialDelaySeconds") or 0) + often * max(period, timeout) + timeout

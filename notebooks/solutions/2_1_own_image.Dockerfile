@@ -1,0 +1,4 @@
+FROM kubelab/python
+WORKDIR /app
+COPY greet.py .
+CMD ["python", "greet.py"]
