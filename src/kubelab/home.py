@@ -5,6 +5,7 @@ Every path that two components share is named here once, so that no component gu
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ class Home:
     runtime_socket = property(lambda self: self.path / "runtime.sock")
     runtime = property(lambda self: self.path / "runtime")  # <container id>/{upper,work,rootfs}
     engine = property(lambda self: self.path / "engine")
+    registry = property(lambda self: self.path / "registry")  # what was pushed to the lab's own one
     docker_socket = property(lambda self: self.path / "docker.sock")
 
     # -- cluster
@@ -53,6 +55,14 @@ class Home:
     def shell_variables(self) -> dict[str, str]:
         """What `kubectl` and `docker` need to find the engines, in any shell."""
         return {"KUBECONFIG": str(self.kubeconfig), "DOCKER_HOST": f"unix://{self.docker_socket}"}
+
+    @property
+    def registry_address(self) -> str:
+        """`localhost:PORT` of the lab's own registry; "" before the first start."""
+        try:
+            return f"localhost:{json.loads((self.config / 'ports.json').read_bytes())['registry']}"
+        except (OSError, KeyError, ValueError):
+            return ""
 
     def component_kubeconfig(self, component: str) -> Path:
         """The kubeconfig with which a component (`node-1`, `controller-manager`, …) reaches the API server."""

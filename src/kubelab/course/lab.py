@@ -96,6 +96,13 @@ class Lab(Study):
         """The Docker Engine in a line."""
         return f"Docker Engine: {images.describe(self.docker, self.docker_address)}"
 
+    @property
+    def registry(self) -> str:
+        """`localhost:PORT` of the lab's own registry, which every engine on this computer reaches. LabError: none."""
+        if address := self.engines.home.registry_address:
+            return address
+        raise LabError("the lab's registry is not there. Next: `kubelab up`.")
+
     def runtime_level(self) -> str:
         """How well the cluster's containers are kept apart: "namespaces" or "process" on the embedded one."""
         if not self.engines.embedded:

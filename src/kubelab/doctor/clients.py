@@ -63,7 +63,8 @@ def _shell(home: Home) -> Finding:
         wanted = docker_engine.shell_variables(home)
     except docker_engine.NoEngine:  # the finding about it says more
         wanted = home.shell_variables()
-    wanted.pop(docker_engine.KEPT_HOST, None)
+    for name in (docker_engine.KEPT_HOST, docker_engine.REGISTRY):
+        wanted.pop(name, None)
     if all(os.environ.get(name) == value for name, value in wanted.items()):
         return Finding("this shell", "kubectl and docker speak to the engines")
     advice = 'To point them at the engines: eval "$(kubelab env)"'

@@ -39,7 +39,7 @@ def examine(home: Home) -> tuple[dict[str, Any] | None, list[Finding]]:
         return None, [*found, state, *_last_failure(home)]
     found.append(Finding("supervisor", f"running, state in {home.path}"))
     found += [_component(each) for each in status["components"]]
-    found += [_api(home, status["server"]), _docker(home), *_node_ports(home, status["level"])]
+    found += [_api(home, status["server"]), _docker(home), _registry(home), *_node_ports(home, status["level"])]
     found.append(Finding("profile", status["profile"]))
     found += [Finding("", f"{name}: {value}") for name, value in in_force(status["profile"]).items()]
     return status, found
@@ -90,6 +90,19 @@ def _api(home: Home, server: str) -> Finding:
     finally:
         connection.close()
     return Finding("Kubernetes API", f"{version} at {server}")
+
+
+def _registry(home: Home) -> Finding:
+    connection = http.client.HTTPConnection(home.registry_address, timeout=TIMEOUT)
+    try:
+        connection.request("GET", "/v2/")
+        status = connection.getresponse().status
+    except OSError as error:
+        text = f"{home.registry_address} does not answer: {error}"
+        return Finding("registry", text, State.FAILED, "Run `kubelab logs engine`.")
+    finally:
+        connection.close()
+    return Finding("registry", f"{home.registry_address}, HTTP status {status}")
 
 
 def _docker(home: Home) -> Finding:

@@ -19,6 +19,7 @@ from kubelab.engine import (
     image_names,
     image_registry,
     images,
+    registry_access,
     system,
 )
 from kubelab.engine.answers import json_answer
@@ -26,7 +27,18 @@ from kubelab.engine.engine import Engine
 from kubelab.engine.errors import answer_errors
 
 API_VERSION = system.API_VERSION
-MODULES = [system, images, image_names, image_archives, image_making, image_registry, disk_use, build, containers]
+MODULES = [
+    system,
+    registry_access,
+    images,
+    image_names,
+    image_archives,
+    image_making,
+    image_registry,
+    disk_use,
+    build,
+    containers,
+]
 _VERSIONED = re.compile(r"^/v(\d+)\.(\d+)/")
 
 

@@ -27,6 +27,7 @@ class Settings:
     address: str = "172.31.0.2/24"  # in the lab's LAN
     bridge: str = "172.17.0.0/16"  # the network of the containers
     host_address: str = "127.0.0.1"  # where published ports are served on the host's loopback
+    registry_port: int | None = None  # of the lab's own registry on the loopback; None: it is not served
 
     @classmethod
     def read(cls, home: Home) -> Settings:
@@ -34,7 +35,12 @@ class Settings:
             found = json.loads(home.component_config("engine").read_bytes())
         except FileNotFoundError:
             return cls()
-        known = {"address": "address", "bridge": "bridge", "hostAddress": "host_address"}
+        known = {
+            "address": "address",
+            "bridge": "bridge",
+            "hostAddress": "host_address",
+            "registryPort": "registry_port",
+        }
         return cls(**{name: found[key] for key, name in known.items() if key in found})
 
 

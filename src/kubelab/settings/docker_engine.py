@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import docker
 
 VARIABLE = "KUBELAB_DOCKER"
+REGISTRY = "KUBELAB_REGISTRY"  # in a shell: `docker push $KUBELAB_REGISTRY/hello:1`
 KEPT_HOST = "KUBELAB_USER_DOCKER_HOST"  # your DOCKER_HOST, kept where the course sets another one in its place
 PING_TIMEOUT = 2.0  # seconds, for each place
 SOCKETS = ("/var/run/docker.sock", "$XDG_RUNTIME_DIR/docker.sock", "~/.docker/run/docker.sock")
@@ -121,6 +122,8 @@ def resolve(home: Home, choice: Choice | None = None, environ: Mapping[str, str]
 def shell_variables(home: Home, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What `kubectl` and `docker` need to find the engines that are chosen, in any shell. Raises NoEngine."""
     found = home.shell_variables() | {"DOCKER_HOST": resolve(home, environ=environ).url}
+    if home.registry_address:
+        found[REGISTRY] = home.registry_address
     yours = environ.get("DOCKER_HOST", "")
     if yours and yours != embedded(home).url:
         found[KEPT_HOST] = yours

@@ -77,6 +77,7 @@ def configs(settings: Settings) -> dict[str, dict[str, Any]]:
             "address": settings.addresses.machine(ENGINE_HOST),
             "bridge": settings.addresses.bridge,
             "hostAddress": settings.addresses.host_address(ENGINE_HOST),
+            "registryPort": settings.ports["registry"],
         },
         **{name: _kubelet(settings, profile, number) for number, name in enumerate(NODES, 1)},
     }

@@ -7,7 +7,7 @@ import socket
 
 from kubelab.home import Home
 
-NAMES = ("kube-apiserver",)
+NAMES = ("kube-apiserver", "registry")
 
 
 def kept_ports(home: Home) -> dict[str, int]:

@@ -21,6 +21,7 @@ class Credentials:
     username: str = ""
     password: str = ""
     identity_token: str = ""
+    registry_token: str = ""  # a bearer token as it is, which X-Registry-Auth may carry
 
     @classmethod
     def from_header(cls, header: str) -> Credentials:
@@ -32,7 +33,11 @@ class Credentials:
 
     @classmethod
     def of(cls, config: Mapping[str, str]) -> Credentials:
-        return cls(config.get("username") or "", config.get("password") or "", config.get("identitytoken") or "")
+        if (both := config.get("auth")) and not config.get("username"):  # base64(name:password), as in config.json
+            username, _, password = base64.b64decode(both).decode().partition(":")
+            return cls(username, password)
+        names = ("username", "password", "identitytoken", "registrytoken")
+        return cls(*(str(config.get(name) or "") for name in names))
 
     @staticmethod
     def decode(header: str) -> bytes:
@@ -57,7 +62,8 @@ class Challenge:
         return cls(scheme.lower(), dict(_PARAMETER.findall(rest)))
 
 
-def token_query(challenge: Challenge, scope: str) -> dict[str, str]:
-    """What the token server is asked: who wants it, and for what."""
-    query = {"service": challenge.parameters.get("service", ""), "scope": challenge.parameters.get("scope") or scope}
-    return {name: value for name, value in query.items() if value}
+def token_query(challenge: Challenge, scope: str) -> list[tuple[str, str]]:
+    """What the token server is asked: for which service, and for what: what we will do, and what was asked for."""
+    scopes = dict.fromkeys(filter(None, [scope, *challenge.parameters.get("scope", "").split(" ")]))
+    service = challenge.parameters.get("service", "")
+    return [*([("service", service)] if service else []), *(("scope", each) for each in scopes)]

@@ -1,7 +1,7 @@
 """One repository of a registry, over HTTP: manifests, blobs, uploads.
 
-Errors have the words of moby (distribution/errors.go, registry/) and of the registry itself. Plain HTTP is spoken to
-registries on the loopback only, as dockerd does without `insecure-registries`.
+Errors have the words of moby and of the registry itself (`errors.py`). Plain HTTP is spoken to registries on the
+loopback only, as dockerd does without `insecure-registries`.
 """
 
 from __future__ import annotations
@@ -11,34 +11,25 @@ import hashlib
 import ipaddress
 import json
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
 from kubelab.images.reference import DEFAULT_DOMAIN, Reference
 from kubelab.images.registry.auth import Challenge, Credentials, token_query
+from kubelab.images.registry.errors import Interrupted, RegistryError, message, of_answer
 from kubelab.images.registry.manifests import ACCEPTED, MAX_SIZE, InvalidManifest
 
 HUB = "registry-1.docker.io"
 CHUNK = 1 << 16
+_LINK = re.compile(r'\s*<([^>]*)>\s*;\s*rel="?next"?')
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)  # seconds
-
-
-class RegistryError(Exception):
-    """What went wrong, in dockerd's words. `status`: HTTP's, for the client of our own API; `code`: the registry's."""
-
-    def __init__(self, message: str, status: int = 500, code: str = "") -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
-
-
-class Interrupted(RegistryError):
-    """The connection was lost: another attempt may do."""
 
 
 @dataclass(frozen=True)
@@ -81,57 +72,91 @@ class Registry:
         for base in [f"https://{host}", *([f"http://{host}"] if is_loopback(host) else [])]:
             self.base = base
             try:
-                async with self._request("GET", f"{base}/v2/") as answer:
+                async with self._send("GET", f"{base}/v2/") as answer:
                     if answer.status == 401:
                         await self._authorize(answer.headers.get("WWW-Authenticate", ""))
                 return
-            except (aiohttp.ClientError, TimeoutError, ssl.SSLError, OSError) as error:
+            except (aiohttp.ClientError, TimeoutError, ssl.SSLError, OSError, ValueError) as error:
                 failure = RegistryError(f'Get "{base}/v2/": {_reason(error)}')
         raise failure
+
+    async def check_login(self) -> None:
+        """Whether the registry takes these credentials. Raises RegistryError 401 (moby: registry/auth.go, loginV2)."""
+        async with self._request("GET", f"{self.base}/v2/") as answer:
+            if answer.status != 200:
+                where = f"login attempt to {self.base}/v2/ failed with status"
+                raise RegistryError(f"{where}: {answer.status} {answer.reason}", 401, "UNAUTHORIZED")
 
     async def _authorize(self, header: str) -> None:
         challenge = Challenge.parse(header)
         if challenge.scheme == "basic":
             if not self._credentials.username:
-                raise RegistryError(f'Get "{self.base}/v2/": no basic auth credentials')
+                raise RegistryError(f'Get "{self.base}/v2/": no basic auth credentials', 500, "UNAUTHORIZED")
             self._authorization = self._credentials.basic
         elif challenge.scheme == "bearer":
             self._authorization = f"Bearer {await self._token(challenge)}"
 
     async def _token(self, challenge: Challenge) -> str:
+        if self._credentials.registry_token:
+            return self._credentials.registry_token
         realm = challenge.parameters.get("realm", "")
         if urlsplit(realm).scheme != "https" and not is_loopback(urlsplit(realm).netloc):
             raise RegistryError(f"the registry sends us to {realm!r} for a token, which is not https")
         query = token_query(challenge, self._scope)
         if self._credentials.identity_token:
-            form = {**query, "grant_type": "refresh_token", "client_id": "docker"}
-            form["refresh_token"] = self._credentials.identity_token
+            form = [*query, ("grant_type", "refresh_token"), ("client_id", "docker")]
+            form.append(("refresh_token", self._credentials.identity_token))
             request = self._session.post(realm, data=form, proxy=_proxy(realm))
         else:
             headers = {"Authorization": self._credentials.basic} if self._credentials.username else {}
-            query["client_id"] = "docker"
-            request = self._session.get(realm, params=query, headers=headers, proxy=_proxy(realm))
+            request = self._session.get(
+                realm, params=[*query, ("client_id", "docker")], headers=headers, proxy=_proxy(realm)
+            )
         try:
             async with request as answer:
                 found = await _read(answer)
                 if answer.status != 200:
-                    raise RegistryError(f'Get "{realm}": unauthorized: {_message(found)[1]}', 500, "UNAUTHORIZED")
+                    status = 401 if answer.status == 401 else 500
+                    said = message(found)[1]
+                    words = said if said.startswith("unauthorized") else f"unauthorized: {said}"
+                    raise RegistryError(f'Get "{realm}": {words}', status, "UNAUTHORIZED")
                 body = json.loads(found)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                return str(body.get("token") or body.get("access_token") or "")
+        except (aiohttp.ClientError, TimeoutError, ValueError, AttributeError, RecursionError) as error:
             raise RegistryError(f'Get "{realm}": {_reason(error)}') from error
-        return body.get("token") or body.get("access_token") or ""
 
     @contextlib.asynccontextmanager
     async def _request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **options: Any
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, data: Any = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A request with our credentials; with new ones where the registry no longer takes the old (tokens end)."""
+        async with self._send(method, url, headers=headers, data=data) as answer:
+            challenge = answer.headers.get("WWW-Authenticate", "")
+            again = (
+                answer.status == 401 and challenge and (data is None or isinstance(data, bytes)) and self._is_ours(url)
+            )
+            if not again:
+                yield answer
+                return
+            await answer.read()
+        await self._authorize(challenge)
+        async with self._send(method, url, headers=headers, data=data) as answer:
+            yield answer
+
+    @contextlib.asynccontextmanager
+    async def _send(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, data: Any = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Credentials go to the registry itself alone, not to where it redirects us."""
         assert self._session is not None
-        ours = urlsplit(url).netloc == urlsplit(self.base).netloc
-        own = {"Authorization": self._authorization} if self._authorization and ours else {}
-        options |= {"headers": {**(headers or {}), **own}, "proxy": _proxy(url)}
-        async with self._session.request(method, url, **options) as answer:
+        own = {"Authorization": self._authorization} if self._authorization and self._is_ours(url) else {}
+        async with self._session.request(
+            method, url, headers={**(headers or {}), **own}, data=data, proxy=_proxy(url)
+        ) as answer:
             yield answer
+
+    def _is_ours(self, url: str) -> bool:
+        return urlsplit(url).netloc == urlsplit(self.base).netloc
 
     def _url(self, path: str) -> str:
         return f"{self.base}/v2/{self.reference.path}/{path}"
@@ -149,8 +174,21 @@ class Registry:
         return Fetched(data, media_type, digest)
 
     async def tags(self) -> list[str]:
-        async with self._ask("GET", "tags/list") as answer:
-            return list(json.loads(await _read(answer)).get("tags") or [])
+        """Every tag of the repository, whatever number of pages they come in."""
+        found: list[str] = []
+        path, seen = "tags/list", set()
+        while path and path not in seen:
+            seen.add(path)
+            async with self._ask("GET", path) as answer:
+                found += _tags(await _read(answer))
+                path = self._next(answer)
+        return found
+
+    def _next(self, answer: aiohttp.ClientResponse) -> str:
+        """The page after this one (RFC 5988, `Link: <…>; rel="next"`); "" at the last."""
+        match = _LINK.match(answer.headers.get("Link", ""))
+        following = urljoin(str(answer.url), match[1]) if match else ""
+        return following if self._is_ours(following) else ""
 
     @contextlib.asynccontextmanager
     async def blob(self, digest: str, start: int = 0) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -159,11 +197,34 @@ class Registry:
         async with self._ask("GET", f"blobs/{digest}", headers=headers) as answer:
             yield answer
 
+    async def read_blob(self, digest: str, limit: int = MAX_SIZE) -> bytes:
+        """A small blob, verified. Raises InvalidManifest where it is larger or another."""
+        async with self.blob(digest) as answer:
+            data = await _read(answer, limit)
+        if "sha256:" + hashlib.sha256(data).hexdigest() != digest:
+            raise InvalidManifest(f"image config verification failed for digest {digest}")
+        return data
+
     # -- writing
 
     async def has_blob(self, digest: str) -> bool:
-        async with self._request("HEAD", self._url(f"blobs/{digest}")) as answer:
-            return answer.status == 200
+        try:
+            async with self._request("HEAD", self._url(f"blobs/{digest}")) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise Interrupted(f'Head "{self._url(f"blobs/{digest}")}": {_reason(error)}') from error
+
+    async def mount(self, digest: str, source: str) -> bool:
+        """Take a blob over from another repository of the registry; False where the registry will not."""
+        try:
+            async with self._ask("POST", f"blobs/uploads/?mount={digest}&from={quote(source)}") as answer:
+                if answer.status == 201:
+                    return True
+                location = self._location(answer)
+            async with self._request("DELETE", location):  # it began an upload instead, which is none of ours
+                return False
+        except (RegistryError, aiohttp.ClientError, TimeoutError, ValueError):
+            return False
 
     async def upload(self, digest: str, content: IO[bytes] | AsyncIterator[bytes]) -> None:
         """POST, PATCH, PUT: the blob in one chunk."""
@@ -190,49 +251,33 @@ class Registry:
         try:
             async with self._request(method, url, **options) as answer:
                 if answer.status >= 400:
-                    raise self._error(answer.status, await _read(answer))
+                    body = await _read(answer)
+                    if answer.status == 404 and "/blobs/" in url and method == "GET":
+                        raise RegistryError("unknown blob", 404, "BLOB_UNKNOWN")
+                    raise of_answer(self.reference, answer.status, body, pushing="push" in self._scope)
                 yield answer
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            if isinstance(error, InvalidManifest):
+                raise
             raise Interrupted(f'{method.capitalize()} "{url}": {_reason(error)}') from error
 
-    def _error(self, status: int, body: bytes) -> RegistryError:
-        """What the registry says, as dockerd passes it on (moby: distribution/errors.go)."""
-        code, said = _message(body)
-        name = replace(self.reference, tag="", digest="")
-        if "push" in self._scope:
-            return RegistryError(said or f"received unexpected HTTP status: {status}", 500, code)
-        if code in ("UNAUTHORIZED", "DENIED"):
-            return RegistryError(
-                f"pull access denied for {name}, repository does not exist or may require 'docker login': {said}",
-                404,
-                code,
-            )
-        if code == "NAME_UNKNOWN":
-            return RegistryError(f"repository {name} not found: {said}", 404, code)
-        if code == "MANIFEST_UNKNOWN" or status == 404:
-            return RegistryError(f"manifest for {self.reference} not found: {said}", 404, code)
-        return RegistryError(said or f"received unexpected HTTP status: {status}", 500, code)
 
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, limit: int = MAX_SIZE) -> bytes:
     """The whole body, which may not be larger than a manifest."""
-    data = await answer.content.read(MAX_SIZE + 1)
-    while len(data) <= MAX_SIZE and (more := await answer.content.read(MAX_SIZE + 1 - len(data))):
+    data = bytearray()
+    while more := await answer.content.read(limit + 1 - len(data)):
         data += more
-    if len(data) > MAX_SIZE:
-        raise InvalidManifest(f"{answer.url} is larger than {MAX_SIZE} bytes")
-    return data
+        if len(data) > limit:
+            raise InvalidManifest(f"{answer.url} is larger than {limit} bytes")
+    return bytes(data)
 
 
-def _message(body: bytes) -> tuple[str, str]:
-    """Code and words of a registry's error: `manifest unknown: manifest unknown`."""
+def _tags(body: bytes) -> list[str]:
     try:
-        error = json.loads(body)["errors"][0]
-        code, message = str(error.get("code") or ""), str(error.get("message") or "")
-    except (ValueError, LookupError, AttributeError, TypeError):
-        return "", body.decode(errors="replace")[:200].strip()
-    words = {"NAME_UNKNOWN": "name unknown", "UNAUTHORIZED": "unauthorized", "DENIED": "denied"}
-    return code, f"{words.get(code, code.lower().replace('_', ' '))}: {message}"
+        found = json.loads(body).get("tags") or []
+    except (ValueError, AttributeError, RecursionError):
+        raise RegistryError("the registry's list of tags is not JSON") from None
+    return [each for each in found if isinstance(each, str)]
 
 
 def _reason(error: BaseException) -> str:

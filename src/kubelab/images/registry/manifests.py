@@ -19,9 +19,24 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 ACCEPTED = (MANIFEST, MANIFEST_LIST, OCI_MANIFEST, OCI_INDEX)
 CONFIG = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-CONFIGS = (CONFIG, "application/vnd.oci.image.config.v1+json")
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+# moby: distribution/config.go; the last four are what old registries and builders said
+CONFIGS = (
+    CONFIG,
+    OCI_CONFIG,
+    "application/octet-stream",
+    "application/json",
+    "text/html",
+    "",
+)
+CLASSES = {"application/vnd.docker.plugin.v1+json": "plugin"}  # what a config may be of, if not of an image
+SCHEMA_1 = (
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+)
+FOREIGN = ("foreign", "nondistributable")  # in the media type of a layer that its registry may not hold
 MAX_SIZE = 4 << 20  # bytes of a manifest or config: distribution's own limit
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386", "ppc64le": "ppc64le"}
 _SYSTEMS = ("linux", "windows", "darwin", "freebsd")
 _ARCHITECTURES = ("amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "mips64le", "loong64")
@@ -75,7 +90,7 @@ class Descriptor:
         if not isinstance(found, dict):
             raise InvalidManifest("invalid manifest: a descriptor is expected")
         media_type, digest, size = found.get("mediaType"), found.get("digest"), found.get("size")
-        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest) or not isinstance(size, int) or size < 0:
+        if not isinstance(digest, str) or not DIGEST.fullmatch(digest) or not isinstance(size, int) or size < 0:
             raise InvalidManifest(f"invalid manifest: {found!r} is no descriptor with a sha256 digest and a size")
         return cls(str(media_type or ""), digest, size)
 
@@ -86,24 +101,56 @@ class Manifest:
     layers: tuple[Descriptor, ...]
 
 
-def parse(data: bytes, media_type: str) -> Manifest | list[tuple[Descriptor, dict[str, Any]]]:
-    """A manifest, or a list's (descriptor, platform)s. Raises InvalidManifest."""
+def parse(data: bytes, media_type: str, name: object = "it") -> Manifest | list[tuple[Descriptor, dict[str, Any]]]:
+    """A manifest, or a list's (descriptor, platform)s. Raises InvalidManifest. `name`: whose it is, for errors."""
     try:
         found = json.loads(data)
         version = found.get("schemaVersion")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise InvalidManifest("invalid manifest: a JSON object is expected") from None
     kind = found.get("mediaType") or media_type
+    if version == 1 or kind in SCHEMA_1:
+        raise InvalidManifest(schema_1(name))
     if version != 2:
-        raise InvalidManifest(f"manifest schema {version} is not supported: ask for an image of schema 2 or OCI")
+        raise InvalidManifest(f"invalid manifest: schemaVersion 2 is expected, not {version!r}")
     if kind in (MANIFEST_LIST, OCI_INDEX) or "manifests" in found:
-        return [(Descriptor.of(each), each.get("platform") or {}) for each in found.get("manifests") or []]
+        items = found.get("manifests")
+        if not isinstance(items, list):
+            raise InvalidManifest("invalid manifest: a list of manifests is expected")
+        return [(Descriptor.of(each), _platform(each)) for each in items]
     if not isinstance(found.get("layers"), list):
         raise InvalidManifest(f"unsupported media type {kind}: it lists no layers")
     config = Descriptor.of(found.get("config"))
     if config.media_type not in CONFIGS:
-        raise InvalidManifest(f'unsupported media type "{config.media_type}": this is no image of a container')
-    return Manifest(config, tuple(Descriptor.of(layer) for layer in found["layers"]))
+        # moby: distribution/errors.go, invalidManifestClassError
+        what = CLASSES.get(config.media_type, "unknown")
+        raise InvalidManifest(f'Encountered remote "{config.media_type}"({what}) when fetching')
+    return Manifest(config, tuple(_layer(each) for each in found["layers"]))
+
+
+def schema_1(name: object) -> str:
+    """moby: distribution/pull_v2.go, DeprecatedSchema1ImageError."""
+    return (
+        "[DEPRECATION NOTICE] Docker Image Format v1 and Docker Image manifest version 2, schema 1 support is disabled "
+        f"by default and will be removed in an upcoming release. Suggest the author of {name} to upgrade the image to "
+        "the OCI Format or Docker Image manifest v2, schema 2. More information at "
+        "https://docs.docker.com/go/deprecated-image-specs/"
+    )
+
+
+def _layer(found: Any) -> Descriptor:
+    layer = Descriptor.of(found)
+    if any(word in layer.media_type for word in FOREIGN):
+        raise InvalidManifest(
+            f"layer {layer.digest} is a foreign layer ({layer.media_type}), which is kept elsewhere than in this "
+            "registry: this engine fetches none"
+        )
+    return layer
+
+
+def _platform(found: Any) -> dict[str, Any]:
+    platform = found.get("platform")
+    return platform if isinstance(platform, dict) else {}
 
 
 def choose(items: list[tuple[Descriptor, dict[str, Any]]], wanted: Platform) -> Descriptor:

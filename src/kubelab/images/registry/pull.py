@@ -16,13 +16,15 @@ import tempfile
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import IO
 
 from kubelab.images.layers import chain_ids
 from kubelab.images.reference import Reference
 from kubelab.images.registry import compression
-from kubelab.images.registry.client import CHUNK, Interrupted, Registry
+from kubelab.images.registry.client import CHUNK, Registry
+from kubelab.images.registry.errors import Interrupted
 from kubelab.images.registry.manifests import (
+    DIGEST,
     MAX_SIZE,
     Descriptor,
     InvalidManifest,
@@ -32,11 +34,11 @@ from kubelab.images.registry.manifests import (
     parse,
 )
 from kubelab.images.registry.progress import Meter, Report, line, nobody
+from kubelab.images.registry.retry import retried
 from kubelab.images.registry.transfers import Transfers
 from kubelab.images.store import ImageStore
 
 AT_ONCE = 3  # downloads (dockerd: max-concurrent-downloads)
-ATTEMPTS = 5  # for one layer (dockerd: max-download-attempts)
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,10 @@ async def pull(
     name = reference.digest or reference.tagged().tag
     fetched = await registry.manifest(name)
     await report({"status": f"Pulling from {reference.path}", "id": str(reference) if reference.digest else name})
-    digest, manifest = fetched.digest, parse(fetched.data, fetched.media_type)
+    digest, manifest = fetched.digest, parse(fetched.data, fetched.media_type, reference)
     if isinstance(manifest, list):
         fetched = await registry.manifest(choose(manifest, platform).digest)
-        manifest = parse(fetched.data, fetched.media_type)
+        manifest = parse(fetched.data, fetched.media_type, reference)
         if isinstance(manifest, list):
             raise InvalidManifest("invalid manifest: a list within a list")
     image_id = manifest.config.digest
@@ -82,6 +84,7 @@ class _Pull:
         self._store, self._registry, self._report = store, registry, report
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._transfers = Transfers(store.folder)
+        self._repository = f"{registry.reference.domain}/{registry.reference.path}"
 
     async def image(self, manifest: Manifest) -> None:
         """Bring the image of a manifest into the store, without a name."""
@@ -100,13 +103,10 @@ class _Pull:
         descriptor = manifest.config
         if descriptor.size > MAX_SIZE:
             raise InvalidManifest(f"the image's config is larger than {MAX_SIZE} bytes")
-        with await self._fetch(descriptor, None) as file:
-            data = file.read()
+        data = await retried(lambda: self._registry.read_blob(descriptor.digest), nobody)
         diff_ids = _diff_ids(data)
         if len(diff_ids) != len(manifest.layers):
-            raise InvalidManifest(
-                f"the image's config lists {len(diff_ids)} layers, its manifest {len(manifest.layers)}"
-            )
+            raise InvalidManifest("layers from manifest don't match image configuration")
         return data
 
     @contextlib.asynccontextmanager
@@ -117,16 +117,20 @@ class _Pull:
         present = [self._store.has_layer(chain) for chain in chains]
         for descriptor, there in zip(layers, present, strict=True):
             await self._report(line("Already exists" if there else "Pulling fs layer", short(descriptor.digest)))
-        tasks = [
-            None if there else asyncio.create_task(self._download(descriptor))
-            for descriptor, there in zip(layers, present, strict=True)
-        ]
+        once: dict[str, asyncio.Task[IO[bytes]]] = {}  # the same layer may be in an image twice
+        tasks: list[asyncio.Task[IO[bytes]] | None] = []
+        for descriptor, there in zip(layers, present, strict=True):
+            if not there and descriptor.digest not in once:
+                once[descriptor.digest] = asyncio.create_task(self._download(descriptor))
+            tasks.append(None if there else once[descriptor.digest])
         try:
             yield tasks
         finally:
-            for task in filter(None, tasks):
+            for task in once.values():
                 task.cancel()
-            await asyncio.gather(*filter(None, tasks), return_exceptions=True)
+            for file in await asyncio.gather(*once.values(), return_exceptions=True):
+                if not isinstance(file, BaseException):
+                    file.close()
 
     async def _download(self, descriptor: Descriptor) -> IO[bytes]:
         id = short(descriptor.digest)
@@ -134,28 +138,22 @@ class _Pull:
             await self._report(line("Waiting", id))
         async with self._slots:
             file = await self._fetch(descriptor, Meter(self._report, "Downloading", id, descriptor.size))
-        await self._report(line("Verifying Checksum", id))
         await self._report(line("Download complete", id))
         return file
 
-    async def _fetch(self, descriptor: Descriptor, meter: Meter | None) -> IO[bytes]:
+    async def _fetch(self, descriptor: Descriptor, meter: Meter) -> IO[bytes]:
         """The blob in a temporary file, verified."""
         file = tempfile.TemporaryFile(dir=self._store.folder)  # noqa: SIM115 (handed to the caller)
         try:
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    await self._read(descriptor, file, meter)
-                    break
-                except Interrupted:
-                    if attempt == ATTEMPTS:
-                        raise
+            await retried(lambda: self._read(descriptor, file, meter), self._report, short(descriptor.digest))
+            await self._report(line("Verifying Checksum", short(descriptor.digest)))
             await asyncio.to_thread(_verify, file, descriptor)
         except BaseException:
             file.close()
             raise
         return file
 
-    async def _read(self, descriptor: Descriptor, file: IO[bytes], meter: Meter | None) -> None:
+    async def _read(self, descriptor: Descriptor, file: IO[bytes], meter: Meter) -> None:
         """Append what is missing."""
         start = file.seek(0, 2)
         if start and start == descriptor.size:
@@ -170,21 +168,21 @@ class _Pull:
                     raise InvalidManifest(
                         f"blob {descriptor.digest} is larger than the {descriptor.size} bytes announced"
                     )
-                if meter:
-                    await meter.at(file.tell())
+                await meter.at(file.tell())
+        if file.tell() < descriptor.size:
+            raise Interrupted(f"blob {descriptor.digest}: unexpected EOF")
 
     async def _unpack(self, descriptor: Descriptor, diff_id: str, parent: str | None, file: IO[bytes]) -> None:
         meter = Meter(self._report, "Extracting", short(descriptor.digest), descriptor.size)
-        with file:
-            work = asyncio.ensure_future(asyncio.to_thread(self._register, file, diff_id, parent))
-            try:
-                while not (await asyncio.wait([work], timeout=0.2))[0]:
-                    await meter.at(min(file.tell(), descriptor.size - 1))
-            finally:
-                await asyncio.gather(work, return_exceptions=True)  # the thread reads the file, whatever happens
-            work.result()
+        work = asyncio.ensure_future(asyncio.to_thread(self._register, file, diff_id, parent))
+        try:
+            while not (await asyncio.wait([work], timeout=0.2))[0]:
+                await meter.at(min(file.tell(), descriptor.size - 1))
+        finally:
+            await asyncio.gather(work, return_exceptions=True)  # the thread reads the file, whatever happens
+        work.result()
         await meter.at(descriptor.size)
-        await asyncio.to_thread(self._transfers.add, diff_id, descriptor)
+        await asyncio.to_thread(self._transfers.add, diff_id, descriptor, self._repository)
         await self._report(line("Pull complete", short(descriptor.digest)))
 
     def _register(self, file: IO[bytes], diff_id: str, parent: str | None) -> None:
@@ -196,15 +194,20 @@ class _Pull:
             raise InvalidManifest("layers from manifest don't match image configuration")
 
 
-def _diff_ids(config: bytes) -> list[Any]:
+def _diff_ids(config: bytes) -> list[str]:
     try:
         found = json.loads(config)
-        diff_ids = found["rootfs"]["diff_ids"]
-    except (ValueError, LookupError, TypeError):
+        diff_ids = found["rootfs"]["diff_ids"] or []
+        system = found.get("os") or "linux"
+        if not isinstance(diff_ids, list) or not all(
+            isinstance(each, str) and DIGEST.fullmatch(each) for each in diff_ids
+        ):
+            raise ValueError
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise InvalidManifest("the image's config lists no layers: it is no image of a container") from None
-    if found.get("os", "linux") != "linux":
-        raise InvalidManifest(f'image operating system "{found["os"]}" cannot be used on this platform')
-    return list(diff_ids or [])
+    if system != "linux":
+        raise InvalidManifest(f'image operating system "{system}" cannot be used on this platform')
+    return diff_ids
 
 
 def _verify(file: IO[bytes], descriptor: Descriptor) -> None:

@@ -16,10 +16,12 @@ from kubelab.images.registry.client import CHUNK, Registry
 from kubelab.images.registry.manifests import CONFIG, LAYER, MANIFEST, Descriptor, render
 from kubelab.images.registry.progress import Meter, Report, line, nobody
 from kubelab.images.registry.pull import short
+from kubelab.images.registry.retry import retried
 from kubelab.images.registry.transfers import Transfers
 from kubelab.images.store import Image, ImageStore
 
 AT_ONCE = 5  # uploads (dockerd: max-concurrent-uploads)
+MOUNTS = 4  # repositories that are asked for a layer at most
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class _Push:
         self._store, self._registry, self._report = store, registry, report
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._transfers = Transfers(store.folder)
+        self._repository = f"{registry.reference.domain}/{registry.reference.path}"
 
     async def layers(self, layers: list[Layer]) -> list[Descriptor]:
         """All at once, as far as there are slots; the first failure ends the others."""
@@ -67,19 +70,43 @@ class _Push:
         if self._slots.locked():
             await self._report(line("Waiting", id))
         async with self._slots:
-            known = self._transfers.get(layer.diff_id)
-            if known and await self._registry.has_blob(known.digest):
-                await self._report(line("Layer already exists", id))
+            descriptor = await self._present(layer) or await self._mounted(layer)
+            if descriptor is None:
+                descriptor = await self._uploaded(layer)
+            await asyncio.to_thread(self._transfers.add, layer.diff_id, descriptor, self._repository)
+        return descriptor
+
+    async def _present(self, layer: Layer) -> Descriptor | None:
+        """The layer as this repository has it already, in the form in which it last travelled."""
+        known = self._transfers.get(layer.diff_id)
+        if known is None or not await retried(lambda: self._registry.has_blob(known.digest), nobody):
+            return None
+        await self._report(line("Layer already exists", short(layer.diff_id)))
+        return replace(known, media_type=LAYER)
+
+    async def _mounted(self, layer: Layer) -> Descriptor | None:
+        """The layer, taken over from another repository of the same registry (moby: getRepositoryMountCandidates)."""
+        known = self._transfers.get(layer.diff_id)
+        domain = self._registry.reference.domain + "/"
+        for source in self._transfers.repositories(layer.diff_id)[:MOUNTS]:
+            if known is None or not source.startswith(domain) or source == self._repository:
+                continue
+            path = source.removeprefix(domain)
+            if await self._registry.mount(known.digest, path):
+                await self._report(line(f"Mounted from {path}", short(layer.diff_id)))
                 return replace(known, media_type=LAYER)
-            with tempfile.TemporaryFile(dir=self._store.folder) as file:
-                descriptor = await asyncio.to_thread(self._compress, layer, file)
-                if await self._registry.has_blob(descriptor.digest):
-                    await self._report(line("Layer already exists", id))
-                else:
-                    meter = Meter(self._report, "Pushing", id, descriptor.size)
-                    await self._registry.upload(descriptor.digest, _read(file, meter))
-                    await self._report(line("Pushed", id))
-            await asyncio.to_thread(self._transfers.add, layer.diff_id, descriptor)
+        return None
+
+    async def _uploaded(self, layer: Layer) -> Descriptor:
+        id = short(layer.diff_id)
+        with tempfile.TemporaryFile(dir=self._store.folder) as file:
+            descriptor = await asyncio.to_thread(self._compress, layer, file)
+            if await retried(lambda: self._registry.has_blob(descriptor.digest), nobody):
+                await self._report(line("Layer already exists", id))
+                return descriptor
+            meter = Meter(self._report, "Pushing", id, descriptor.size)
+            await retried(lambda: self._registry.upload(descriptor.digest, _read(file, meter)), self._report, id)
+            await self._report(line("Pushed", id))
         return descriptor
 
     def _compress(self, layer: Layer, file: IO[bytes]) -> Descriptor:
@@ -92,9 +119,13 @@ class _Push:
 
     async def config(self, image: Image) -> Descriptor:
         path = self._store.blob_path(image.id)
-        if not await self._registry.has_blob(image.id):
-            with path.open("rb") as file:
-                await self._registry.upload(image.id, file)
+
+        async def attempt() -> None:
+            if not await self._registry.has_blob(image.id):
+                with path.open("rb") as file:
+                    await self._registry.upload(image.id, file)
+
+        await retried(attempt, nobody)
         return Descriptor(CONFIG, image.id, path.stat().st_size)
 
 

@@ -30,6 +30,9 @@ class FakeRegistry:
         self.seen: list[tuple[str, str, str]] = []
         self.challenge = ""  # WWW-Authenticate's value, with {url}; "" asks nobody
         self.cut: dict[str, int] = {}  # digest -> after how many bytes the connection breaks, once
+        self.fails: dict[str, list[tuple[int, str]]] = {}  # digest -> status and code of its next answers
+        self.token_uses = 0  # requests after which a token ends; 0: never
+        self._used = 0
         self.ranges: list[str] = []
         self.elsewhere = ""  # where blobs are redirected to
         app = web.Application(client_max_size=1 << 30)
@@ -100,7 +103,10 @@ class FakeRegistry:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         authorization = request.headers.get("Authorization", "")
         self.seen.append((request.method, request.path, authorization))
-        if self.challenge and not authorization:
+        self._used += bool(authorization)
+        ended = self.token_uses and self._used > self.token_uses
+        if self.challenge and (not authorization or ended):
+            self._used = 0
             challenge = self.challenge.format(url=f"http://{self.host}")
             return web.json_response(
                 {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]},
@@ -108,6 +114,9 @@ class FakeRegistry:
                 headers={"WWW-Authenticate": challenge},
             )
         _, _, last = request.path.rpartition("/")
+        if self.fails.get(last):
+            status, code = self.fails[last].pop(0)
+            return web.json_response({"errors": [{"code": code, "message": "no"}]} if code else {}, status=status)
         if "/blobs/" in request.path and last in self.blobs:
             if self.elsewhere:
                 raise web.HTTPTemporaryRedirect(f"{self.elsewhere}{request.path}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import json
 
 import pytest
+import zstandard
 
-from kubelab.images.registry import Registry, RegistryError, compression, pull
+from kubelab.images.registry import Registry, RegistryError, compression, pull, retry
 from kubelab.images.registry.auth import Challenge, Credentials
-from kubelab.images.registry.manifests import MANIFEST_LIST, OCI_INDEX, InvalidManifest, Platform
+from kubelab.images.registry.manifests import MANIFEST, MANIFEST_LIST, OCI_INDEX, InvalidManifest, Platform
 from kubelab.images.store import ImageNotFound, ImageStore
 from unit.images.registry.fake import TOKEN, FakeRegistry
 
@@ -26,10 +29,20 @@ async def registry():
         yield fake
 
 
-async def pulled(store, registry, name, platform=AMD, credentials=None):
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    """The countdown before another attempt takes no time."""
+    monkeypatch.setattr(retry, "second", lambda: asyncio.sleep(0))
+
+
+async def pulled(store, registry, name, platform=AMD, credentials=None, report=None):
+    async def keep(line):
+        if report is not None:
+            report.append(line)
+
     reference = registry.reference(name)
     async with Registry(reference, credentials) as client:
-        return await pull(store, client, reference, platform)
+        return await pull(store, client, reference, platform, keep)
 
 
 @pytest.mark.parametrize("oci", [False, True])
@@ -98,7 +111,7 @@ async def test_layers_that_are_not_the_configs(store, registry):
         await pulled(store, registry, "a:v1")
     assert store.tags() == {}
     registry.image("v2", rootfs={"type": "layers", "diff_ids": []})
-    with pytest.raises(InvalidManifest, match="config lists 0 layers, its manifest 1"):
+    with pytest.raises(InvalidManifest, match="layers from manifest don't match image configuration"):
         await pulled(store, registry, "a:v2")
 
 
@@ -111,7 +124,12 @@ async def test_image_of_another_system(store, registry):
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
-        ({"schemaVersion": 1}, "manifest schema 1 is not supported"),
+        (
+            {"schemaVersion": 1},
+            r"schema 1 support is disabled .* the author of 127.0.0.1:\d+/a:v1 to",
+        ),
+        ({"schemaVersion": 3}, "schemaVersion 2 is expected, not 3"),
+        ({"schemaVersion": 2, "manifests": 1}, "a list of manifests is expected"),
         ({"schemaVersion": 2}, "it lists no layers"),
         ([], "a JSON object is expected"),
         ({"schemaVersion": 2, "layers": [], "config": {"digest": "sha256:zz", "size": 1}}, "is no descriptor"),
@@ -121,7 +139,7 @@ async def test_image_of_another_system(store, registry):
                 "layers": [],
                 "config": {"mediaType": "x/y", "digest": "sha256:" + "0" * 64, "size": 1},
             },
-            'unsupported media type "x/y"',
+            r'Encountered remote "x/y"\(unknown\) when fetching',
         ),
     ],
 )
@@ -131,12 +149,83 @@ async def test_manifests_that_are_none(store, registry, manifest, message):
         await pulled(store, registry, "a:v1")
 
 
-async def test_zstd_is_read_where_python_can(store, registry):
-    registry.image("v1", compress=lambda tar: compression.ZSTD + tar)
-    with pytest.raises((InvalidManifest, OSError)):
+async def test_layers_may_be_zstd_or_plain(store, registry):
+    registry.image("v1", compress=zstandard.ZstdCompressor().compress)
+    registry.image("v2", compress=bytes, oci=True)
+    for name in ("v1", "v2"):
+        found = await pulled(store, registry, f"a:{name}")
+        assert (store.lower_dirs(found.image_id)[0] / "f").read_text() == name
+
+
+@pytest.mark.parametrize("compress", [lambda tar: compression.ZSTD + tar, lambda tar: gzip.compress(tar)[:-20]])
+async def test_a_layer_that_does_not_decompress(store, registry, compress):
+    registry.image("v1", compress=compress)
+    with pytest.raises(InvalidManifest, match="failed to register layer"):
         await pulled(store, registry, "a:v1")
     with pytest.raises(ImageNotFound):
         store.resolve(f"{registry.host}/a:v1")
+
+
+async def test_a_foreign_layer_is_refused_by_name(store, registry):
+    registry.image("v1")
+    manifest = json.loads(registry.manifests["v1"][0])
+    manifest["layers"][0]["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    registry.put("v1", manifest, MANIFEST)
+    with pytest.raises(InvalidManifest, match=r"layer sha256:\w+ is a foreign layer \(application/vnd.docker"):
+        await pulled(store, registry, "a:v1")
+
+
+async def test_the_same_layer_twice_is_fetched_once(store, registry):
+    registry.image("v1")
+    manifest = json.loads(registry.manifests["v1"][0])
+    config = json.loads(registry.blobs[manifest["config"]["digest"]])
+    config["rootfs"]["diff_ids"] *= 2
+    data = json.dumps(config).encode()
+    manifest["config"] |= {"digest": registry.blob(data), "size": len(data)}
+    manifest["layers"] *= 2
+    registry.put("v1", manifest, MANIFEST)
+    found = await pulled(store, registry, "a:v1")
+    assert len(store.lower_dirs(found.image_id)) == 2
+    layer = manifest["layers"][0]["digest"]
+    assert [each[1] for each in registry.seen].count(f"/v2/a/blobs/{layer}") == 1
+
+
+# -- again and again
+
+
+async def test_a_download_is_tried_five_times_with_a_countdown(store, registry):
+    registry.image("v1")
+    layer = json.loads(registry.manifests["v1"][0])["layers"][0]["digest"]
+    registry.fails[layer] = [(503, "TOOMANYREQUESTS")] * 4
+    lines: list[dict] = []
+    found = await pulled(store, registry, "a:v1", report=lines)
+    assert store.exists(found.image_id)
+    counted = [each["status"] for each in lines if each["status"].startswith("Retrying")]
+    assert counted[0] == "Retrying in 5 seconds" and counted[4:6] == ["Retrying in 1 second", "Retrying in 10 seconds"]
+    assert len(counted) == 5 + 10 + 15 + 20
+    registry.image("v2")
+    layer = json.loads(registry.manifests["v2"][0])["layers"][0]["digest"]
+    registry.fails[layer] = [(503, "TOOMANYREQUESTS")] * 5
+    with pytest.raises(RegistryError, match="toomanyrequests: no"):
+        await pulled(store, registry, "a:v2")
+
+
+@pytest.mark.parametrize("failure", [(403, "DENIED"), (404, "BLOB_UNKNOWN"), (500, "")])
+async def test_what_lasts_is_not_tried_again(store, registry, failure):
+    registry.image("v1")
+    layer = json.loads(registry.manifests["v1"][0])["layers"][0]["digest"]
+    registry.fails[layer] = [failure]
+    with pytest.raises(RegistryError):
+        await pulled(store, registry, "a:v1")
+    assert registry.fails[layer] == [] and store.tags() == {}
+
+
+async def test_a_token_that_has_ended_is_fetched_anew(store, registry):
+    registry.image("v1")
+    registry.challenge, registry.token_uses = 'Bearer realm="{url}/token",service="x"', 2
+    found = await pulled(store, registry, "a:v1")
+    assert store.exists(found.image_id)
+    assert sum(each[1].startswith("/token") for each in registry.seen) > 1
 
 
 # -- who we are
