@@ -20,6 +20,7 @@ from kubelab.settings import docker_engine
 
 from .errors import LabError
 
+CONNECTIONS = 40  # threads that ask at the same time: watches, loads, the labs
 START_TIMEOUT = 120  # seconds: a first start makes the base image
 KIND = "kind-"  # how kind names its contexts
 
@@ -41,9 +42,12 @@ class Engines:
     def api_client(self) -> client.ApiClient:
         """A client of the cluster. LabError where the kubeconfig cannot be read."""
         try:
-            return config.new_client_from_config(
+            made = config.new_client_from_config(
                 config_file=str(self.kubeconfig) if self.kubeconfig else None, context=self.context
             )
+            # A connection a thread: with fewer, urllib3 warns of each that it gives up, in whatever cell is running.
+            made.configuration.connection_pool_maxsize = CONNECTIONS
+            return client.ApiClient(made.configuration)
         except (config.ConfigException, OSError) as error:
             raise LabError(f"no usable kubeconfig ({error}). Next: run `kubelab doctor`.") from error
 

@@ -156,7 +156,8 @@ class LabWidget(anywidget.AnyWidget):
         self.ended = why
 
     def close(self) -> None:
-        self.stop("it was closed")
+        if hasattr(self, "_over"):  # not where its making was refused
+            self.stop("it was closed")
         super().close()
 
     def __repr__(self) -> str:
