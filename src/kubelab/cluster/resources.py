@@ -144,6 +144,8 @@ NODES = Resource(
     subresources=(STATUS, Subresource("proxy", CONNECT_ANY, "NodeProxyOptions")),
 )
 EVENTS = Resource("", "v1", "events", "Event", "event", ("ev",))
+# The same objects as EVENTS, under newer names of their fields (apiserver/eventconversion.py): served, not stored.
+EVENTS_V1 = Resource("events.k8s.io", "v1", "events", "Event", "event", ("ev",))
 CONFIGMAPS = Resource("", "v1", "configmaps", "ConfigMap", "configmap", ("cm",))
 SECRETS = Resource("", "v1", "secrets", "Secret", "secret")
 SERVICEACCOUNTS = Resource(
@@ -255,7 +257,7 @@ REVIEWS: tuple[Resource, ...] = (
     SELFSUBJECTRULESREVIEWS,
     SUBJECTACCESSREVIEWS,
 )
-SERVED = (*RESOURCES, *REVIEWS)
+SERVED = (*RESOURCES, EVENTS_V1, *REVIEWS)
 
 
 def _metrics(plural: str, kind: str, *, namespaced: bool) -> Resource:

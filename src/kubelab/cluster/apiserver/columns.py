@@ -315,6 +315,9 @@ COLUMNS: dict[Resource, list[Column]] = {
 }
 
 
+COLUMNS[r.EVENTS_V1] = COLUMNS[r.EVENTS]
+
+
 def definitions(resource: Resource) -> list[Object]:
     """The columnDefinitions of a Table."""
     return [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -24,6 +25,7 @@ from kubelab.cluster.apiserver import (
     reviews,
     subresources,
 )
+from kubelab.cluster.apiserver import eventconversion as conversion
 from kubelab.cluster.apiserver.authentication import Authenticator, User, current_user
 from kubelab.cluster.apiserver.authorization import Attributes
 from kubelab.cluster.apiserver.registry import Options, Registry
@@ -78,23 +80,27 @@ class Handlers:
     # -- reads
 
     async def _get(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        record = self._registry.record(info.resource, info.name, info.namespace)
+        record = self._registry.record(info.stored, info.name, info.namespace)
         if info.subresource == "scale":
             return _answer(subresources.scale_of(info.resource, record.load()))
         return web.Response(body=self._renderer(request, info).one(record.value), content_type=JSON)
 
     async def _list(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        options = query.list_options(request.query)
+        options = self._list_options(request, info)
         renderer = self._renderer(request, info)
         if options.watch:
             return await self._watch(request, info, options, renderer)
-        page = listing.page(self._registry, info.resource, info.namespace, options)
+        page = listing.page(self._registry, info.stored, info.namespace, options)
         return web.Response(body=renderer.many([r.value for r in page.records], page.meta), content_type=JSON)
+
+    def _list_options(self, request: web.Request, info: RequestInfo) -> query.ListOptions:
+        options = query.list_options(request.query)
+        return replace(options, field_selector=conversion.field_selector(info.resource, options.field_selector))
 
     async def _watch(
         self, request: web.Request, info: RequestInfo, options: query.ListOptions, renderer: Renderer
     ) -> web.StreamResponse:
-        watch = Watch(self._registry, info.resource, info.namespace, options, renderer)
+        watch = Watch(self._registry, info.stored, info.namespace, options, renderer)
         try:
             response = web.StreamResponse(headers={"Content-Type": JSON})
             await response.prepare(request)
@@ -108,7 +114,8 @@ class Handlers:
     def _renderer(self, request: web.Request, info: RequestInfo) -> Renderer:
         form = negotiate(request.headers.get("Accept", ""))
         include = request.query.get("includeObject", "")
-        return Renderer(info.resource, form, include, lambda: self._registry.clock.now().timestamp())
+        convert = conversion.bytes_from_stored if info.stored is not info.resource else None
+        return Renderer(info.resource, form, include, lambda: self._registry.clock.now().timestamp(), convert)
 
     # -- writes
 
@@ -125,11 +132,13 @@ class Handlers:
             version, kind = subresources.kind_of(info.resource, info.subresource)
         obj = await self._object(request, version, kind, options)
         noderestriction.check(self._registry, info, obj)
+        conversion.check_new(info.resource, obj)
+        obj = conversion.to_stored(info.resource, obj)
         if info.subresource:
             result = subresources.create(self._registry, info, obj, options)
         else:
             result = await self._admitted(info, obj, options)
-        return _answer(result, 201)
+        return _answer(conversion.from_stored(info.resource, result), 201)
 
     async def _review(self, request: web.Request, info: RequestInfo, user: User) -> web.StreamResponse:
         review = await self._object(request, info.resource.api_version, info.resource.kind, self._options(request))
@@ -140,34 +149,37 @@ class Handlers:
         draft = orjson.dumps(obj)
         for _ in range(ADMISSION_TRIES):
             try:
-                return self._registry.create(info.resource, orjson.loads(draft), info.namespace, options)
+                return self._registry.create(info.stored, orjson.loads(draft), info.namespace, options)
             except errors.RetryableError:
                 await self._registry.clock.sleep(ADMISSION_WAIT)
-        return self._registry.create(info.resource, obj, info.namespace, options)
+        return self._registry.create(info.stored, obj, info.namespace, options)
 
     async def _update(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         options = self._options(request)
         version, kind = subresources.kind_of(info.resource, info.subresource)
         obj = await self._object(request, version, kind, options)
         noderestriction.check(self._registry, info)
-        if not info.subresource and self._registry.strategy(info.resource).create_on_update:
+        if not info.subresource and self._registry.strategy(info.stored).create_on_update:
             self._may_create(info)
         return _answer(self._write(info, obj, options))
 
     def _may_create(self, info: RequestInfo) -> None:
         """An update or an apply that makes the object needs the right to create it, too."""
         resource, user = info.resource, current_user.get()
-        if user is None or self._registry.store.get(self._registry.key(resource, info.namespace, info.name)):
+        if user is None or self._registry.store.get(self._registry.key(info.stored, info.namespace, info.name)):
             return
         fields = (resource.group, resource.version, resource.plural, "", info.namespace, info.name)
         self._registry.authorizer.check(Attributes(user, "create", *fields))
 
     def _write(self, info: RequestInfo, obj: Object, options: Options) -> Object:
+        """`obj` and what is returned are in the version that was asked for."""
         if info.subresource == "scale":
             return subresources.update_scale(self._registry, info, obj, options)
         if info.subresource == "finalize":
             return subresources.finalize(self._registry, info, obj, options)
-        return self._registry.update(info.resource, info.name, obj, info.namespace, options, info.subresource)
+        obj = conversion.to_stored(info.resource, obj)
+        written = self._registry.update(info.stored, info.name, obj, info.namespace, options, info.subresource)
+        return conversion.from_stored(info.resource, written)
 
     async def _patch(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         options = self._options(request)
@@ -179,7 +191,7 @@ class Handlers:
         version, kind = subresources.kind_of(info.resource, info.subresource)
         if media == patch.APPLY_PATCH:
             return self._apply(request, info, data, options)
-        current = self._registry.get(info.resource, info.name, info.namespace)
+        current = conversion.from_stored(info.resource, self._registry.get(info.stored, info.name, info.namespace))
         if info.subresource == "scale":
             current = subresources.scale_of(info.resource, current)
         patched = patch.apply(current, data, media, types().of_kind(version, kind))
@@ -197,8 +209,8 @@ class Handlers:
         version, kind = resource.api_version, resource.kind
         mode = request.query.get("fieldValidation", "Strict")
         config = body.to_object(data, version, kind, field_validation=mode, warn=options.warnings)
-        record = self._registry.store.get(self._registry.key(resource, info.namespace, info.name))
-        current = record.load() if record is not None else None
+        record = self._registry.store.get(self._registry.key(info.stored, info.namespace, info.name))
+        current = conversion.from_stored(resource, record.load()) if record is not None else None
         struct = types().of_kind(version, kind)
         applied = apply.apply(current, config, struct, options.field_manager, self._registry.now())
         if applied.conflicts and not query.flag(request.query, "force"):
@@ -208,7 +220,8 @@ class Handlers:
         if current is None and not info.subresource:
             self._may_create(info)
             obj["metadata"]["name"] = info.name
-            return _answer(self._registry.create(resource, obj, info.namespace, options), 201)
+            made = self._registry.create(info.stored, conversion.to_stored(resource, obj), info.namespace, options)
+            return _answer(conversion.from_stored(resource, made), 201)
         return _answer(self._write(info, obj, options))
 
     async def _object(self, request: web.Request, version: str, kind: str, options: Options) -> Object:
@@ -222,11 +235,12 @@ class Handlers:
     async def _delete(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         options = await self._delete_options(request)
         noderestriction.check(self._registry, info)
-        warning = self._registry.strategy(info.resource).default_propagation_warning
+        warning = self._registry.strategy(info.stored).default_propagation_warning
         if warning and not options.propagation:
             warnings_of_request.get().append(warning)
-        obj, gone = deletion.delete(self._registry, info.resource, info.name, info.namespace, options)
-        if not gone or self._registry.strategy(info.resource).returns_deleted_object:
+        obj, gone = deletion.delete(self._registry, info.stored, info.name, info.namespace, options)
+        obj = conversion.from_stored(info.resource, obj)
+        if not gone or self._registry.strategy(info.stored).returns_deleted_object:
             accepted = not gone and options.propagation in (deletion.BACKGROUND, deletion.FOREGROUND)
             return _answer(obj, 202 if accepted and obj["metadata"].get("finalizers") else 200)
         meta = obj["metadata"]
@@ -235,12 +249,12 @@ class Handlers:
 
     async def _delete_collection(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         options = await self._delete_options(request)
-        page = listing.page(self._registry, info.resource, info.namespace, query.list_options(request.query))
+        page = listing.page(self._registry, info.stored, info.namespace, self._list_options(request, info))
         results = []
         for record in page.records:
             meta = record.load()["metadata"]
             namespace = meta.get("namespace", "")
-            obj, _ = deletion.delete(self._registry, info.resource, meta["name"], namespace, options)
+            obj, _ = deletion.delete(self._registry, info.stored, meta["name"], namespace, options)
             results.append(orjson.dumps(obj))
         meta = {"resourceVersion": str(self._registry.store.revision)}
         return web.Response(body=self._renderer(request, info).many(results, meta), content_type=JSON)

@@ -39,14 +39,23 @@ class Renderer:
     `now` gives seconds since the epoch, for the ages in a Table.
     """
 
-    def __init__(self, resource: Resource, form: str, include: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        form: str,
+        include: str,
+        now: Callable[[], float],
+        convert: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        """`convert`: from the stored version to the one that was asked for; Tables are made from the stored one."""
         self.resource, self.form, self.include, self.now = resource, form, include or "Metadata", now
+        self._convert = convert
         self._columns_sent = False
 
     def one(self, value: bytes) -> bytes:
         """An object's JSON in the form that was asked for."""
         if self.form == PLAIN:
-            return value
+            return self._convert(value) if self._convert else value
         obj = orjson.loads(value)
         if self.form == METADATA:
             return orjson.dumps(_partial(obj))
@@ -60,6 +69,8 @@ class Renderer:
         if self.form == METADATA:
             kind, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
             values = [orjson.dumps(_partial(orjson.loads(value))) for value in values]
+        elif self._convert:
+            values = [self._convert(value) for value in values]
         head = orjson.dumps({"kind": kind, "apiVersion": version, "metadata": meta})
         return head[:-1] + b',"items":[' + b",".join(values) + b"]}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from kubelab.cluster.resources import NAMESPACES, Resource, by_plural
+from kubelab.cluster.resources import EVENTS, EVENTS_V1, NAMESPACES, Resource, by_plural
 
 NAMESPACE_SUBRESOURCES = ("status", "finalize")
 VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -24,6 +24,11 @@ class RequestInfo:
     name: str = ""
     subresource: str = ""
     rest: str = ""
+
+    @property
+    def stored(self) -> Resource:
+        """The resource under which the objects are kept."""
+        return EVENTS if self.resource is EVENTS_V1 else self.resource
 
 
 def parse(method: str, raw_path: str) -> RequestInfo | None:

@@ -113,5 +113,9 @@ class Watch:
         meta: dict[str, Any] = {"resourceVersion": str(self._registry.store.revision)}
         if annotations:
             meta["annotations"] = annotations
-        obj = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": meta}
+        obj = {
+            "kind": self._renderer.resource.kind,
+            "apiVersion": self._renderer.resource.api_version,
+            "metadata": meta,
+        }
         return b'{"type":"BOOKMARK","object":' + orjson.dumps(obj) + b"}\n"
