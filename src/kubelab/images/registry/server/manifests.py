@@ -47,8 +47,6 @@ def routes(content: Content) -> list[web.RouteDef]:
         manifest = StoredManifest(data, _media_type(request, data), "sha256:" + hashlib.sha256(data).hexdigest())
         if ":" in reference and reference != manifest.digest:
             raise ProtocolError("DIGEST_INVALID", {"digest": reference})
-        if ":" not in reference and not TAG.fullmatch(reference):
-            raise ProtocolError("TAG_INVALID", {"tag": reference})
         subject = await asyncio.to_thread(_keep, content, name, reference, manifest)
         headers = {"Location": f"/v2/{name}/manifests/{manifest.digest}", "Docker-Content-Digest": manifest.digest}
         return web.Response(status=201, headers=headers | ({"OCI-Subject": subject} if subject else {}))

@@ -54,7 +54,10 @@ class Uploads:
         """Note that this repository has what `source` has; without a source, what any has."""
         if not DIGEST.fullmatch(digest):
             return False
-        for other in [source] if source else self._content.repositories():
+        # A source that is none of ours may be no name at all, and so is compared and not looked for.
+        for other in self._content.pushed.repositories():
+            if source and other != source:
+                continue
             if self._content.pushed.blob(other, digest):
                 self._content.pushed.mark(name, digest)
                 return True
