@@ -74,6 +74,16 @@ def test_a_revision_that_comes_back_keeps_its_history():
     assert twice[replicasets.REVISION_HISTORY] == "1,3"
 
 
+def test_a_long_history_forgets_its_oldest_revisions():
+    old = made(deployment(), 998)
+    long = ",".join(str(number) for number in range(1, 990))
+    old["metadata"]["annotations"][replicasets.REVISION_HISTORY] = long
+    history = replicasets.annotations_of_existing(deployment(), old, 1000)[replicasets.REVISION_HISTORY]
+    assert len(history) <= replicasets.LONGEST_HISTORY
+    assert history.endswith(",989,998")
+    assert not history.startswith("1,")
+
+
 def test_a_revision_never_goes_down():
     newest = made(deployment(), 9)
     assert replicasets.annotations_of_existing(deployment(), newest, 4)[replicasets.REVISION] == "9"

@@ -17,6 +17,7 @@ HASH_LABEL = "pod-template-hash"
 PREFIX = "deployment.kubernetes.io/"
 REVISION, REVISION_HISTORY = PREFIX + "revision", PREFIX + "revision-history"
 DESIRED_REPLICAS, MAX_REPLICAS = PREFIX + "desired-replicas", PREFIX + "max-replicas"
+LONGEST_HISTORY = 2000  # characters
 NOT_COPIED = {
     "kubectl.kubernetes.io/last-applied-configuration",
     "deprecated.deployment.rollback.to",
@@ -114,9 +115,16 @@ def annotations_of_existing(deployment: Object, replica_set: Object, new_revisio
     if revision(replica_set) < new_revision:
         new[REVISION] = str(new_revision)
         if REVISION in old:
-            history = [part for part in old.get(REVISION_HISTORY, "").split(",") if part]
-            new[REVISION_HISTORY] = ",".join([*history, old[REVISION]])
+            new[REVISION_HISTORY] = _history(old.get(REVISION_HISTORY, ""), old[REVISION])
     return new
+
+
+def _history(before: str, revision: str) -> str:
+    """The revisions that the ReplicaSet has had, the oldest left out where they become too many."""
+    revisions = [*filter(None, before.split(",")), revision]
+    while len(",".join(revisions)) > LONGEST_HISTORY:
+        revisions.pop(0)
+    return ",".join(revisions)
 
 
 def _copied(deployment: Object) -> dict[str, str]:
