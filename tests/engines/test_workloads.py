@@ -83,3 +83,43 @@ def test_a_daemonset_rolls_over_the_nodes_and_back(kubectl: Kubectl):
     kubectl("rollout", "status", "daemonset/agent", "--timeout=60s")
     history = kubectl("rollout", "history", "daemonset/agent").split()
     assert [word for word in history if word.isdigit()] == ["2", "3"]
+
+
+def test_an_exit_code_decides_that_the_job_has_failed(kubectl: Kubectl):
+    ends_with_42 = template("python3", "-c", "raise SystemExit(42)", restartPolicy="Never")
+    rule = {"action": "FailJob", "onExitCodes": {"containerName": "c", "operator": "In", "values": [42]}}
+    spec = {"backoffLimit": 6, "template": ends_with_42, "podFailurePolicy": {"rules": [rule]}}
+    kubectl("apply", "-f", "-", stdin=manifest("batch/v1", "Job", "fatal", **spec))
+    kubectl("wait", "--for=condition=failed", "job/fatal", "--timeout=60s")
+    message = kubectl("get", "job", "fatal", "-o", 'jsonpath={.status.conditions[?(@.type=="Failed")].message}')
+    assert message.endswith("failed with exit code 42 matching FailJob rule at index 0")
+    assert kubectl("get", "job", "fatal", "-o", "jsonpath={.status.failed}") == "1"
+
+
+def test_an_important_pod_takes_the_place_of_another(kubectl: Kubectl):
+    nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    cpu = min(int(node["status"]["allocatable"]["cpu"].removesuffix("m")) for node in nodes)
+    milli = cpu if "m" in nodes[0]["status"]["allocatable"]["cpu"] else cpu * 1000
+
+    def sleeper(share: float) -> dict[str, Any]:
+        made = template("sleep", "1000", terminationGracePeriodSeconds=1)
+        made["spec"]["containers"][0]["resources"] = {"requests": {"cpu": f"{int(milli * share)}m"}}
+        return made
+
+    spec = {"replicas": len(nodes), "selector": {"matchLabels": {"app": "agent"}}, "template": sleeper(0.7)}
+    kubectl("apply", "-f", "-", stdin=manifest("apps/v1", "Deployment", "low", **spec))
+    kubectl("rollout", "status", "deployment/low", "--timeout=60s")
+    kubectl("create", "priorityclass", "vip", "--value=1000")
+    try:
+        spec = {**sleeper(0.5)["spec"], "priorityClassName": "vip"}
+        kubectl("apply", "-f", "-", stdin=manifest("v1", "Pod", "vip", **spec))
+        kubectl("wait", "--for=condition=Ready", "pod/vip", "--timeout=60s")
+        uid = kubectl("get", "pod", "vip", "-o", "jsonpath={.metadata.uid}")
+        told = kubectl("get", "events", "--field-selector=reason=Preempted", "-o", "jsonpath={.items[*].message}")
+        assert told.startswith(f"Preempted by pod {uid} on node ")
+        waiting = kubectl("get", "pods", "-l", "app=agent", "--field-selector=status.phase=Pending", "-o", "json")
+        (left_over,) = json.loads(waiting)["items"]
+        (scheduled,) = [c for c in left_over["status"]["conditions"] if c["type"] == "PodScheduled"]
+        assert f"{len(nodes)} No preemption victims found for incoming pod" in scheduled["message"]
+    finally:
+        kubectl("delete", "priorityclass", "vip")
