@@ -157,11 +157,14 @@ class EventRecorder:
 
         `type` is Normal or Warning; `field_path` names a part of it: `spec.containers{app}`.
         """
-        event = self._make(obj, type, reason, message, field_path)
+        self.put(self._make(obj, type, reason, message, field_path))
+
+    def put(self, event: Object) -> None:
+        """Have an event written that is whole already."""
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
-            log.warning("event dropped, too many wait: %s %s", reason, message)
+            log.warning("event dropped, too many wait: %s %s", event["reason"], event["message"])
             return
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"events/{self._component}")
@@ -193,7 +196,7 @@ class EventRecorder:
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": _event_name(metadata["name"], now), "namespace": namespace or "default"},
+            "metadata": {"name": event_name(metadata["name"], now), "namespace": namespace or "default"},
             "involvedObject": {key: value for key, value in involved.items() if value},
             "reason": reason,
             "message": message,
@@ -244,7 +247,7 @@ class EventRecorder:
         await self._client.create(EVENTS, event)
 
 
-def _event_name(name: str, now: datetime) -> str:
+def event_name(name: str, now: datetime) -> str:
     """`<object>.<nanoseconds in hex>`; the monotonic clock gives the last digits, so that two names differ."""
     nanoseconds = int(now.timestamp() * 1e6) * 1000 + time.monotonic_ns() % 1000
     return f"{name}.{nanoseconds:x}"

@@ -40,7 +40,10 @@ async def test_a_pod_is_bound_and_told_so(lab: Lab):
     (event,) = await eventually(lambda: events_of(lab, "one", "Scheduled"), "the event")
     assert event["message"] == f"Successfully assigned default/one to {node}"
     assert event["reportingComponent"] == "default-scheduler"
-    assert event["source"] == {"component": "default-scheduler"}
+    assert event["reportingInstance"].startswith("default-scheduler-")
+    assert (event["action"], event.get("source")) == ("Binding", {})
+    assert event["eventTime"]
+    assert event.get("firstTimestamp") is None
     assert event["involvedObject"]["uid"] == (await lab.client.get(PODS, "one", "default"))["metadata"]["uid"]
 
 

@@ -197,6 +197,7 @@ async def test_validates_basic_preemption_works(lab: Lab, priorities: dict[str, 
     assert target["message"] == "default-scheduler: preempting to accommodate a higher priority pod"
     (event,) = await eventually(lambda: events_of(lab, victim, "Preempted"), "the event")
     assert event["message"] == f"Preempted by pod {vip['metadata']['uid']} on node {node}"
+    assert (event["action"], event["related"]["name"]) == ("Preempting", "vip")
     assert await until_unschedulable(lab, "vip") == "0/2 nodes are available: 2 Insufficient cpu."
     assert len([p for p in await lab.pods() if p["metadata"].get("deletionTimestamp")]) == 1
     lab.kubelet.silent.clear()

@@ -13,7 +13,6 @@ from typing import Any
 
 from kubelab.clock import Clock
 from kubelab.cluster.client import APIClient, APIError, NotFound
-from kubelab.cluster.events import EventRecorder
 from kubelab.cluster.informer import Informers
 from kubelab.cluster.pods import condition, is_terminal, is_terminating, node_name
 from kubelab.cluster.resources import NODES, PODS
@@ -26,6 +25,7 @@ from kubelab.cluster.scheduler.nominator import Nominator
 from kubelab.cluster.scheduler.plugins import BY_NAME
 from kubelab.cluster.scheduler.preemption import Preemption, preempt
 from kubelab.cluster.scheduler.queue import SchedulingQueue, Waiting
+from kubelab.cluster.scheduler.recorder import SchedulerEvents
 from kubelab.cluster.scheduler.requests import PodInfo
 from kubelab.cluster.scheduler.scoring import best
 from kubelab.cluster.scheduler.victims import VictimRemover
@@ -52,7 +52,7 @@ class Scheduler:
     ) -> None:
         self._client, self._clock = client, clock
         self._informers, self._listers = informers, Listers(informers)
-        self._recorder = EventRecorder(client, NAME, clock=clock)
+        self._recorder = SchedulerEvents(client, NAME, clock=clock)
         self._chance = chance or random.Random()
         self.cache, self.queue, self.nominator = Cache(), SchedulingQueue(clock, self._may_help), Nominator()
         self._victims = VictimRemover(client, self._recorder, clock)
@@ -189,7 +189,7 @@ class Scheduler:
             await self._tell_failure(waiting, "SchedulerError", f"binding rejected: {error}")
         else:
             full_name = f"{metadata['namespace']}/{metadata['name']}"
-            self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {full_name} to {node}")
+            self._recorder.tell(pod, "Normal", "Scheduled", "Binding", f"Successfully assigned {full_name} to {node}")
 
     async def _find_room(self, waiting: Waiting, cycle: Cycle, rejections: Rejections) -> None:
         """No node fits: see whether less important pods may go, and wait."""
@@ -208,7 +208,7 @@ class Scheduler:
 
     async def _tell_failure(self, waiting: Waiting, reason: str, message: str, nominated: str | None = None) -> None:
         """An Event and the condition PodScheduled; `nominated` is the node to note with it, None for no change."""
-        self._recorder.event(waiting.pod, "Warning", "FailedScheduling", message)
+        self._recorder.tell(waiting.pod, "Warning", "FailedScheduling", "Scheduling", message)
         existing = condition(waiting.pod, "PodScheduled") or {}
         same = (existing.get("status"), existing.get("reason"), existing.get("message")) == ("False", reason, message)
         if same and (nominated is None or nominated == _nominated(waiting.pod)):

@@ -11,9 +11,9 @@ from typing import Any
 
 from kubelab.clock import Clock
 from kubelab.cluster.client import APIClient, APIError, NotFound
-from kubelab.cluster.events import EventRecorder
 from kubelab.cluster.resources import PODS
 from kubelab.cluster.scheduler.preemption import BY_SCHEDULER, Preemption
+from kubelab.cluster.scheduler.recorder import SchedulerEvents
 from kubelab.cluster.scheduler.requests import PodInfo
 from kubelab.cluster.times import timestamp
 
@@ -23,7 +23,7 @@ Object = dict[str, Any]
 
 
 class VictimRemover:
-    def __init__(self, client: APIClient, recorder: EventRecorder, clock: Clock) -> None:
+    def __init__(self, client: APIClient, recorder: SchedulerEvents, clock: Clock) -> None:
         self._client, self._recorder, self._clock = client, recorder, clock
 
     async def remove(self, preemptor: PodInfo, preemption: Preemption, outranked: list[PodInfo]) -> None:
@@ -53,7 +53,7 @@ class VictimRemover:
             log.info("victim %s/%s not deleted: %s", metadata["namespace"], metadata["name"], error)
             return
         message = f"Preempted by pod {preemptor['metadata']['uid']} on node {node}"
-        self._recorder.event(victim, "Normal", "Preempted", message)
+        self._recorder.tell(victim, "Normal", "Preempted", "Preempting", message, related=preemptor)
 
     async def _patch_status(self, pod: Object, status: Object) -> bool:
         metadata = pod["metadata"]
