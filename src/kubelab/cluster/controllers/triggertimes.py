@@ -1,7 +1,7 @@
 """When the change happened that endpoints follow: noted on them, so that the delay can be measured.
 
-Upstream: staging/src/k8s.io/endpointslice/trigger_time_tracker.go. It is the earliest of what is new: the service, or
-a pod's becoming ready or not.
+Upstream: staging/src/k8s.io/endpointslice/trigger_time_tracker.go. It is the earliest of what is new: a pod became
+ready or not, the service was made again; of a service that was not known yet, its creation.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ class TriggerTimes:
         created = service["metadata"].get("creationTimestamp") or ""
         times = {pod["metadata"]["name"]: (condition(pod, "Ready") or {}).get("lastTransitionTime") for pod in pods}
         known = {name: moment for name, moment in times.items() if moment}
+        is_new = key_of(service) not in self._seen
         before, pods_before = self._seen.get(key_of(service), ("", {}))
         new = [moment for name, moment in known.items() if moment > pods_before.get(name, "")]
         if created > before:
             new.append(created)
         self._seen[key_of(service)] = created, known
-        return min(new, default="")
+        return created if is_new else min(new, default="")
 
     def forget(self, key: Key) -> None:
         self._seen.pop(key, None)
