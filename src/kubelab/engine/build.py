@@ -6,33 +6,37 @@ import asyncio
 import json
 import logging
 import lzma
+import os
 import tarfile
 import tempfile
 import zlib
+from pathlib import Path
 from typing import IO, Any
 
 from aiohttp import web
 
 from kubelab.engine import query
 from kubelab.engine.answers import encode, json_stream
+from kubelab.engine.builder import fetching
 from kubelab.engine.builder.builder import Builder, BuildFailed, Options
 from kubelab.engine.builder.context import BuildContext, plain
 from kubelab.engine.builder.dockerfile import Dockerfile, DockerfileError, parse
+from kubelab.engine.builder.limits import Limits
 from kubelab.engine.builder.running import CommandFailed
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.engine.pulling import credentials_by_host
+from kubelab.images.limits import copy_limited
 from kubelab.images.reference import Reference
 from kubelab.images.reference import parse as parse_reference
 from kubelab.images.registry import RegistryError
 from kubelab.images.store import short
+from kubelab.images.tarstream import TarWriter
 from kubelab.runtime.api import RuntimeServiceError
 
 CLASSIC_ONLY = "this engine has the classic builder only: set DOCKER_BUILDKIT=0"
 NOT_HONOURED = (
-    "remote", "cachefrom", "extrahosts", "ulimits", "memory", "memswap",
-    "cpushares", "cpusetcpus", "cpusetmems", "cpuperiod", "cpuquota", "cgroupparent", "shmsize", "securityopt",
-    "isolation", "outputs",
+    "cpusetcpus", "cpusetmems", "cgroupparent", "securityopt", "isolation", "outputs",
 )  # fmt: skip
 EXPECTED = (
     BuildFailed,
@@ -63,7 +67,10 @@ async def handle(engine: Engine, request: web.Request) -> web.StreamResponse:
     """Everything that is wrong with the request is a status; what goes wrong while building is in the stream."""
     options, tags = _options(request), [parse_reference(tag) for tag in request.query.getall("t", []) if tag]
     with tempfile.TemporaryFile(dir=engine.home.engine) as body:
-        await query.receive(request, body)
+        if remote := request.query.get("remote"):
+            await _fetch_context(engine, remote, body)
+        else:
+            await query.receive(request, body)
         context = await asyncio.to_thread(_open_context, body)
         dockerfile = _dockerfile(context, request)
         response = json_stream()
@@ -71,6 +78,40 @@ async def handle(engine: Engine, request: web.Request) -> web.StreamResponse:
         builder = Builder(engine, dockerfile, context, options, _sender(request, response))
         await _stream(builder, tags, response, request)
         return response
+
+
+GIT = ("git://", "git@", "github.com/")
+
+
+async def _fetch_context(engine: Engine, url: str, target: IO[bytes]) -> None:
+    """`docker build URL`, as the SDK has it: a tar, or else a Dockerfile alone (moby: builder/remotecontext)."""
+    if url.startswith(GIT) or url.partition("#")[0].endswith(".git"):
+        raise DockerError(501, f"{url}: this engine clones no git repository: clone it, and build from its folder")
+    if not fetching.is_url(url):
+        raise DockerError(400, f"error downloading remote context {url}: unsupported protocol scheme")
+    with tempfile.NamedTemporaryFile(dir=engine.home.engine) as file:
+        try:
+            await fetching.fetch(url, Path(file.name))
+        except fetching.FetchError as error:
+            raise DockerError(500, f"error downloading remote context {url}: {error}") from None
+        await asyncio.to_thread(_as_context, file, target)
+
+
+def _as_context(file: IO[bytes], target: IO[bytes]) -> None:
+    try:
+        tar = plain(file)
+        with tarfile.open(fileobj=tar, mode="r:"):
+            tar.seek(0)
+            copy_limited(tar, target)
+            target.seek(0)
+            return
+    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError):
+        file.seek(0)
+    writer, info = TarWriter(target), tarfile.TarInfo("Dockerfile")
+    info.size = os.fstat(file.fileno()).st_size
+    writer.add(info, file)
+    writer.close()
+    target.seek(0)
 
 
 def _open_context(body: IO[bytes]) -> BuildContext:
@@ -95,8 +136,27 @@ def _options(request: web.Request) -> Options:
         no_cache=query.flag(request, "nocache"),
         pull=query.flag(request, "pull"),
         platform=request.query.get("platform", ""),
+        cache_from=tuple(_list(request, "cachefrom")),
+        limits=_limits(request),
         credentials=credentials_by_host(request.headers.get("X-Registry-Config", "")),
     )
+
+
+def _limits(request: web.Request) -> Limits:
+    try:
+        return Limits.of(request.query, [each for each in request.query.getall("extrahosts", []) if each])
+    except ValueError as error:
+        raise DockerError(400, str(error)) from None
+
+
+def _list(request: web.Request, name: str) -> list[str]:
+    try:
+        found = json.loads(request.query.get(name) or "[]") or []
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise DockerError(400, f"{name} is no JSON list of names")
+    return found
 
 
 def _mapping(request: web.Request, name: str) -> dict[str, Any]:

@@ -104,6 +104,11 @@ class ImageStore:
                 write_atomically(record, json.dumps({"parent": parent}).encode())
         return image_id
 
+    def adopt(self, image_id: str, parent: str) -> None:
+        """Say that the builder would have made the image from `parent`."""
+        with locked(self._lock):
+            write_atomically(self._record(image_id), json.dumps({"parent": parent}).encode())
+
     def get_image(self, image_id: str) -> Image:
         try:
             record = json.loads(self._record(image_id).read_bytes())

@@ -16,10 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from kubelab.images import whiteout
-
-
-class UnsafeArchive(ValueError):
-    """The archive asks for something that is not done; the message names the entry and what is wrong with it."""
+from kubelab.images.limits import Count
+from kubelab.images.unsafe import UnsafeArchive
 
 
 def unpack(source: BinaryIO, target: Path, *, chown: bool | None = None) -> int:
@@ -29,9 +27,10 @@ def unpack(source: BinaryIO, target: Path, *, chown: bool | None = None) -> int:
     one owner only). Returns the size of the layer as `docker history` counts: the bytes of its files and links.
     Raises UnsafeArchive, or tarfile.TarError where it is no tar.
     """
-    layer = _Unpacker(target, os.geteuid() == 0 if chown is None else chown)
+    layer, count = _Unpacker(target, os.geteuid() == 0 if chown is None else chown), Count()
     with tarfile.open(fileobj=source, mode="r:") as archive:
         for member in archive:
+            count.add(member.name, member.size)
             layer.add(archive, member)
     layer.finish()
     return layer.size

@@ -100,7 +100,6 @@ def test_files_are_roots_without_chown(image):
         ("COPY --chown=me:nosuch f /", "can't find gid for group nosuch: no such group: nosuch"),
         ("COPY ../f /", r"COPY failed: forbidden path outside the build context: \.\./f"),
         ("COPY *.md /", "COPY failed: no source files were specified"),
-        ("ADD https://example.com/f /", "ADD failed: https://example.com/f: this engine fetches nothing"),
     ],
 )
 def test_errors(image, line, message):

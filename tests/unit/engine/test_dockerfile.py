@@ -90,12 +90,12 @@ def test_stages_and_arguments_before_them():
     ("text", "message"),
     [
         ("RUN x", "no build stage in current context"),
-        ("# only a comment", "file with no instructions"),
+        ("# only a comment", "failed to parse Dockerfile: file with no instructions"),
         ("ARG a", "no build stage in current context"),
         ("FROM", "dockerfile parse error line 1: FROM requires either one or three arguments"),
         ("FROM a b", "dockerfile parse error line 1: FROM requires either one or three arguments"),
         ("FROM a\n\nENV =1", "dockerfile parse error line 3: ENV names can not be blank"),
-        ("# escape=x\nFROM a", "failed to parse Dockerfile: invalid ESCAPE 'x'. Must be ` or \\"),
+        ("# escape=x\nFROM a", "failed to parse Dockerfile: invalid escape token 'x' does not match ` or \\"),
         *(
             (f"FROM kubelab/python\n{line}", message)
             for line, (code, message) in facts_seen.ERRORS.items()

@@ -7,8 +7,9 @@ import pytest
 from harness_images import make_tar
 from kubelab.engine.builder import steps
 from kubelab.engine.builder.arguments import BuildArguments
+from kubelab.engine.builder.cache import LayerCache
 from kubelab.engine.builder.instructions import parse_ports, quoted
-from kubelab.engine.builder.run_config import EMPTY, changed, nop, same_step, set_variable, start_from
+from kubelab.engine.builder.run_config import EMPTY, changed, differences, nop, set_variable, start_from
 from kubelab.images import ImageStore
 
 
@@ -26,18 +27,18 @@ from kubelab.images import ImageStore
     ],
 )
 def test_what_makes_a_step_another(field, value):
-    assert same_step(EMPTY, EMPTY)
-    assert not same_step(EMPTY, changed(EMPTY, **{field: value}))
+    assert not differences(EMPTY, EMPTY)
+    assert differences(EMPTY, changed(EMPTY, **{field: value}))
 
 
 @pytest.mark.parametrize(("field", "value"), [("WorkingDir", "/a"), ("Hostname", "h"), ("Image", "i"), ("Cmd", [])])
 def test_what_does_not(field, value):
-    assert same_step(EMPTY, changed(EMPTY, **{field: value}))
+    assert not differences(EMPTY, changed(EMPTY, **{field: value}))
 
 
 def test_order_counts_for_words_and_not_for_labels():
-    assert not same_step(changed(EMPTY, Env=["A=1", "B=2"]), changed(EMPTY, Env=["B=2", "A=1"]))
-    assert same_step(changed(EMPTY, Labels={"a": "1", "b": "2"}), changed(EMPTY, Labels={"b": "2", "a": "1"}))
+    assert differences(changed(EMPTY, Env=["A=1", "B=2"]), changed(EMPTY, Env=["B=2", "A=1"]))
+    assert not differences(changed(EMPTY, Labels={"a": "1", "b": "2"}), changed(EMPTY, Labels={"b": "2", "a": "1"}))
 
 
 @pytest.fixture
@@ -54,16 +55,16 @@ def test_cache_finds_the_newest_child_and_stops_at_the_first_miss(store):
     base, _ = step(store, "", "BASE")
     step(store, base, "A")
     newest, config = step(store, base, "A")
-    cache = steps.LayerCache(store, enabled=True)
-    assert cache.find(base, config).id == newest
-    assert cache.find(newest, config) is None
-    assert cache.find(base, config) is None
-    assert steps.LayerCache(store, enabled=False).find(base, config) is None
+    cache = LayerCache(store, enabled=True)
+    assert cache.find(base, config).image == newest
+    assert cache.find(newest, config).reason == "first"
+    assert cache.find(base, config).reason == "after-miss"
+    assert LayerCache(store, enabled=False).find(base, config).reason == "no-cache"
 
 
 def test_steps_from_scratch_are_found_too(store):
     image, config = step(store, "", "A")
-    assert steps.LayerCache(store, enabled=True).find("", config).id == image
+    assert LayerCache(store, enabled=True).find("", config).image == image
 
 
 def test_history_and_layers_of_a_commit(store):

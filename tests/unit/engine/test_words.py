@@ -1,5 +1,7 @@
 """Quotes, escapes and variables, as buildkit's shell/lex.go has them."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +50,8 @@ def test_expand(word, expected):
         ("${FOO", "missing ':' in substitution"),
         ("${", "syntax error: missing '}'"),
         ("${}", "syntax error: bad substitution"),
-        ("${FOO:?x}", "unsupported modifier (?) in substitution"),
+        ("${NONE:?x}", "NONE: x"),
+        ("${NONE?}", "NONE: is not allowed to be unset"),
         ("${FOO:-x", "syntax error: missing '}'"),
         ("'open", "unexpected end of statement while looking for matching single-quote"),
         ('"open', "unexpected end of statement while looking for matching double-quote"),
@@ -57,7 +60,7 @@ def test_expand(word, expected):
 def test_what_cannot_be_expanded(word, message):
     with pytest.raises(WordError) as error:
         expand(word, ENV, "\\")
-    assert str(error.value) == f'failed to process "{word}": {message}'
+    assert str(error.value) == f"failed to process {json.dumps(word)}: {message}"
 
 
 def test_words_from_variables_are_split_and_quoted_ones_are_not():

@@ -11,12 +11,14 @@ from typing import Any, BinaryIO
 
 from kubelab.engine.builder import instructions, steps
 from kubelab.engine.builder.arguments import BuildArguments
+from kubelab.engine.builder.cache import Answer, LayerCache
 from kubelab.engine.builder.context import BuildContext
 from kubelab.engine.builder.dockerfile import Dockerfile, Instruction, Stage, parse_trigger
 from kubelab.engine.builder.image_files import ImageFiles, Owners
+from kubelab.engine.builder.limits import Limits
 from kubelab.engine.builder.run_config import RunConfig, as_created, changed, environment, nop, start_from
 from kubelab.engine.builder.source import Source
-from kubelab.engine.builder.words import expand, expand_words
+from kubelab.engine.builder.words import expand, expand_text, expand_words
 from kubelab.engine.engine import Engine
 from kubelab.engine.pulling import credentials_for, pull_image
 from kubelab.images.reference import parse as parse_reference
@@ -42,6 +44,8 @@ class Options:
     no_cache: bool = False
     pull: bool = False  # look for a newer base image, even where there is one
     platform: str = ""
+    cache_from: tuple[str, ...] = ()  # names of images; those that are not here do not count
+    limits: Limits = field(default_factory=Limits)  # of RUN's containers
     credentials: Mapping[str, Credentials] = field(default_factory=dict)  # host -> who we are there
 
 
@@ -56,6 +60,8 @@ class Builder:
         self._arguments = BuildArguments(options.arguments)
         self._stages: list[StageState] = []
         self._named: dict[str, StageState] = {}
+        self._said: dict[str, Any] | None = None  # by the cache of this step, until a line takes it along
+        self._instruction = ""
         self._step, self._total = 0, len(dockerfile.arguments) + sum(1 + len(s.instructions) for s in dockerfile.stages)
         self._total += len(options.labels)
 
@@ -83,8 +89,7 @@ class Builder:
 
     def _declare_global(self, step: Instruction) -> None:
         for argument in step.args:
-            word = expand(argument, self._arguments.for_from(), self._dockerfile.escape)
-            name, equals, default = word.partition("=")
+            name, equals, default = self._expanded_pair(argument, self._arguments.for_from())
             self._arguments.declare_global(name, default if equals else None)
 
     def _label_steps(self) -> tuple[Instruction, ...]:
@@ -132,12 +137,15 @@ class Builder:
     async def _image(self, name: str, platform: str = "") -> Image:
         """The image of that name; pulled where it is not here, or the client wants the newest."""
         await self.engine.base_image()
+        try:
+            wanted = Platform.parse(platform or self.options.platform)
+        except ValueError as error:
+            raise BuildFailed(f"failed to parse platform {platform or self.options.platform}: {error}") from None
         if not self.options.pull:
             with contextlib.suppress(ImageNotFound):
                 return await asyncio.to_thread(self.engine.store.resolve, name)
         reference = parse_reference(name)
         credentials = credentials_for(reference, self.options.credentials)
-        wanted = Platform.parse(platform or self.options.platform)
         return await pull_image(self.engine, reference, wanted, credentials, self._send)
 
     async def source(self, name: str) -> Source:
@@ -158,6 +166,17 @@ class Builder:
             raise BuildFailed("index out of bounds")
         return self._stages[int(name)].image
 
+    def cache_sources(self) -> tuple[Image, ...]:
+        found = []
+        for name in self.options.cache_from:
+            with contextlib.suppress(ImageNotFound):
+                found.append(self.engine.store.resolve(name))
+        return tuple(found)
+
+    def explain(self, answer: Answer) -> None:
+        """Let the next line of the stream tell what the cache said of this step."""
+        self._said = answer.described(self._step, self._instruction)
+
     def _files(self, image_id: str) -> ImageFiles:
         if not image_id:
             return ImageFiles(MergedView([]))
@@ -170,26 +189,45 @@ class Builder:
         """The step's arguments with variables put in, where this instruction has them."""
         if step.name not in instructions.EXPANDED or step.line < 0:
             return list(step.args)
+        if step.name == "arg":
+            return ["".join(self._expanded_pair(each, self._variables(state))) for each in step.args]
         if step.name == "expose":
             variables, escape = self._variables(state), self._dockerfile.escape
             return [word for each in step.args for word in expand_words(each, variables, escape)]
         return [self.expanded(state, each) for each in step.args]
 
+    def _expanded_pair(self, argument: str, variables: Mapping[str, str]) -> tuple[str, str, str]:
+        """`name=default` of an ARG: either side has variables and quotes of its own."""
+        name, equals, default = argument.partition("=")
+        escape = self._dockerfile.escape
+        return expand(name, variables, escape), equals, expand(default, variables, escape)
+
     def expanded(self, state: StageState, word: str) -> str:
         """`word` with the variables that a step of this stage may use."""
         return expand(word, self._variables(state), self._dockerfile.escape)
+
+    def expanded_text(self, state: StageState, text: str) -> str:
+        """A heredoc's text with variables put in, and quotes left alone."""
+        return expand_text(text, self._variables(state), self._dockerfile.escape)
 
     def _variables(self, state: StageState) -> dict[str, str]:
         own = environment(state.config)
         return {**self._arguments.allowed(own), **own}
 
     async def _announce(self, original: str) -> None:
-        self._step += 1
+        self._step, self._instruction = self._step + 1, original
         await self.say(f"Step {self._step}/{self._total} : {original}")
         await self.say("\n")
 
     async def say(self, text: str) -> None:
-        await self._send({"stream": text})
+        line: dict[str, Any] = {"stream": text}
+        if self._said:
+            line["cache"], self._said = self._said, None
+        await self._send(line)
+
+    async def send(self, line: dict[str, Any]) -> None:
+        """One object of the stream that is no text."""
+        await self._send(line)
 
     async def write_output(self, stream: str, data: bytes) -> None:
         """Pass on what a step prints; what goes to stderr is red, as dockerd has it."""
@@ -210,7 +248,7 @@ class StageState:
         self.config: RunConfig = start_from(store.get_image(image).run_config if image else None)
         self.command_set = False  # by a CMD of this stage
         self.author = ""
-        self._cache = steps.LayerCache(store, not builder.options.no_cache)
+        self._cache = LayerCache(store, not builder.options.no_cache, builder.cache_sources())
 
     def view(self) -> MergedView:
         """The files of the image so far."""
@@ -222,10 +260,11 @@ class StageState:
     async def from_cache(self, container_config: RunConfig) -> bool:
         """Go on from the image that this step made before, where there is one."""
         found = await asyncio.to_thread(self._cache.find, self.image, container_config)
-        if found is None:
+        self.builder.explain(found)
+        if not found.hit:
             return False
         await self.say(" ---> Using cache\n")
-        self.image = found.id
+        self.image = found.image
         return True
 
     async def show_container(self) -> str:

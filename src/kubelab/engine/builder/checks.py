@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from kubelab.engine.builder.dockerfile import Instruction
 
 FLAGS = {
-    "add": {"chown", "chmod"},
+    "add": {"chown", "chmod", "checksum"},
     "copy": {"chown", "from", "chmod"},
     "from": {"platform"},
     "healthcheck": healthcheck.FLAGS,
     "run": {"mount"},  # for a better message than that there is no such flag
 }
-HEREDOC = re.compile(r"""\d*<<-?(["']?)[A-Za-z_]\w*\1""")
+MISSING, DUPLICATE = "\0missing", "\0duplicate"  # in the place of a flag's value
 _STAGE = re.compile(r"[a-z][a-z0-9-_.]*")
 
 
@@ -26,23 +26,18 @@ def check(instruction: Instruction) -> None:
     name = instruction.name
     if name not in _EXPECTED:
         raise ValueError(f"unknown instruction: {name.upper()}")
-    for flag in instruction.flags:
-        if flag not in FLAGS.get(name, ()) and name != "healthcheck":
+    for flag, value in instruction.flags.items():
+        if flag not in FLAGS.get(name, ()):
             raise ValueError(f"Unknown flag: {flag}")
+        if value == DUPLICATE:
+            raise ValueError(f"Duplicate flag specified: {flag}")
+        if value == MISSING:
+            raise ValueError(f"Missing a value on flag: {flag}")
     _EXPECTED[name](name.upper(), instruction.args, instruction)
 
 
 def _any(name: str, args: tuple[str, ...], instruction: Instruction) -> None:
-    """RUN, CMD and ENTRYPOINT take anything, but no heredoc: that is BuildKit's."""
-    if name == "RUN" and not instruction.exec_form:
-        _no_heredoc(name, args[0].split() if args else ())
-
-
-def _no_heredoc(name: str, words) -> None:
-    if any(HEREDOC.fullmatch(word) for word in words):
-        raise ValueError(
-            f"{name} with a heredoc requires BuildKit: continue the line with a backslash, or COPY a script"
-        )
+    """RUN, CMD and ENTRYPOINT take anything."""
 
 
 def _some(name: str, args: tuple[str, ...], _: Instruction) -> None:
@@ -68,7 +63,6 @@ def _named(name: str, args: tuple[str, ...], instruction: Instruction) -> None:
 
 
 def _destination(name: str, args: tuple[str, ...], _: Instruction) -> None:
-    _no_heredoc(name, args)
     if len(args) < 2:
         raise ValueError(
             f"{name} requires at least two arguments, but only one was provided. Destination could not be determined"

@@ -10,7 +10,6 @@ import copy
 import gzip
 import lzma
 import posixpath
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Hashable, Iterator
@@ -19,6 +18,7 @@ from typing import IO
 from kubelab.engine.builder.ignore import ignored, read_patterns
 from kubelab.engine.builder.source import MAX_LINKS, Source
 from kubelab.engine.errors import DockerError
+from kubelab.images.limits import Count, copy_limited
 from kubelab.images.unpack import entry_path
 
 _COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
@@ -33,7 +33,7 @@ def plain(file: IO[bytes]) -> IO[bytes]:
         return file
     target = tempfile.TemporaryFile()  # noqa: SIM115 (handed to the caller)
     with opener(file) as source:
-        shutil.copyfileobj(source, target, 1 << 20)
+        copy_limited(source, target)
     target.seek(0)
     return target
 
@@ -45,7 +45,9 @@ class BuildContext(Source):
         self._tar = tarfile.open(fileobj=tar, mode="r:")  # noqa: SIM115 (as long as the context)
         self._entries: dict[str, tarfile.TarInfo] = {}
         self._sent: dict[str, tarfile.TarInfo] = {}  # entries as they came, where a hard link changed them
+        count = Count()
         for member in self._tar:
+            count.add(member.name, member.size)
             self._add(member)
         self._folders = {parent for name in self._entries for parent in _parents(name)}
 

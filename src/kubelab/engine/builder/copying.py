@@ -16,12 +16,12 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, BinaryIO
-from urllib.parse import urlsplit
 
 from kubelab.engine.builder.addition import Addition, Opener
 from kubelab.engine.builder.context import plain
 from kubelab.engine.builder.dockerfile import Instruction
 from kubelab.engine.builder.source import Source, hashed
+from kubelab.images.limits import Count
 from kubelab.images.unpack import UnsafeArchive, entry_path
 from kubelab.images.view import MergedView
 
@@ -66,8 +66,7 @@ def plan(instruction: Instruction, args: list[str], chown: str, context: Source)
 
 
 def _sources(pattern: str, context: Source) -> list[str]:
-    if urlsplit(pattern).scheme in ("http", "https", "git"):
-        raise CopyError(f"{pattern}: this engine fetches nothing from the network: put the file into the build context")
+    pattern = pattern.removeprefix("/").removeprefix("./")
     name = posixpath.normpath(pattern.lstrip("/") or ".")
     if name == ".." or name.startswith("../"):
         raise CopyError(f"forbidden path outside the build context: {pattern} ()")
@@ -75,7 +74,7 @@ def _sources(pattern: str, context: Source) -> list[str]:
         return context.glob(name)
     name = "" if name == "." else name
     if not context.exists(context.resolve(name)):
-        raise CopyError(context.missing(name))
+        raise CopyError(context.missing(pattern))
     return [name]
 
 
@@ -105,7 +104,7 @@ def _add(
     real, keeps_owner = context.resolve(source), context.keeps_owners and not planned.chown
     if context.is_dir(real):
         _add_folder(addition, real, context, destination, keeps_owner)
-    elif planned.command == "ADD" and (archive := _archive(context.open(real))):
+    elif planned.command == "ADD" and not context.as_is(real) and (archive := _archive(context.open(real))):
         _unpack(addition, archive, destination)
     else:
         if into or view.is_dir(destination):
@@ -163,7 +162,9 @@ def _archive(content: IO[bytes]) -> tarfile.TarFile | None:
 def _unpack(addition: Addition, archive: tarfile.TarFile, destination: str) -> None:
     """What is in an archive belongs to whom it says; `--chown` does not count, not even for folders on the way."""
     addition.folder(destination, owner=(0, 0))
+    count = Count()
     for member in archive:
+        count.add(member.name, member.size)
         target = posixpath.join(destination, str(entry_path(member.name)))
         addition.folder(posixpath.dirname(target), owner=(0, 0))
         if member.islnk():
@@ -185,6 +186,8 @@ def _owner(chown: str, view: MergedView) -> tuple[int, int]:
     if not chown:
         return 0, 0
     user, colon, group = chown.partition(":")
+    if ":" in group:
+        raise CopyError(f"unable to convert uid/gid chown string to host mapping: invalid chown string format: {chown}")
     uid, gid = _lookup(view, "passwd", user), 0
     if colon:
         gid = _lookup(view, "group", group)

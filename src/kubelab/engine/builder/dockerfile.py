@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from kubelab.engine.builder.checks import check
+from kubelab.engine.builder import heredoc
+from kubelab.engine.builder.checks import DUPLICATE, MISSING, check
+from kubelab.engine.builder.heredoc import Heredoc
 from kubelab.engine.builder.words import split_words
 
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
+_ANY_DIRECTIVE = re.compile(r"#[ \t]*(syntax|check|escape)[ \t]*=.*", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#[ \t]*escape[ \t]*=[ \t]*(?P<char>.).*", re.IGNORECASE)
 # Instructions whose arguments may be a JSON array.
 _ARRAYS = {"run", "cmd", "entrypoint", "copy", "add", "shell", "volume"}
@@ -32,6 +36,16 @@ class Instruction:
     exec_form: bool = False
     original: str = ""  # as written, continuations joined
     line: int = 0
+    heredocs: tuple[Heredoc, ...] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """A logical line: where it begins, its continuations joined, and the heredocs that it opened."""
+
+    number: int
+    text: str
+    heredocs: tuple[Heredoc, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,9 +77,9 @@ class Dockerfile:
 def parse(text: str) -> Dockerfile:
     """Parse a whole Dockerfile. Raises DockerfileError."""
     escape, lines, warnings = _logical_lines(text)
-    instructions = [_instruction(line, number, escape) for number, line in lines]
+    instructions = [_instruction(line, escape) for line in lines]
     if not instructions:
-        raise DockerfileError("file with no instructions")
+        raise DockerfileError("failed to parse Dockerfile: file with no instructions")
     first = next((index for index, each in enumerate(instructions) if each.name == "from"), len(instructions))
     for instruction in instructions:
         _at_line(instruction)
@@ -76,7 +90,7 @@ def parse(text: str) -> Dockerfile:
 
 def parse_trigger(text: str, escape: str) -> Instruction:
     """Parse what an ONBUILD kept. Raises ValueError."""
-    instruction = _instruction(text, 0, escape)
+    instruction = _instruction(Line(0, text), escape)
     check(instruction)
     return instruction
 
@@ -84,12 +98,12 @@ def parse_trigger(text: str, escape: str) -> Instruction:
 # -- lines
 
 
-def _logical_lines(text: str) -> tuple[str, list[tuple[int, str]], list[str]]:
+def _logical_lines(text: str) -> tuple[str, list[Line], list[str]]:
     """The escape character, the lines with continuations joined and comments left out, and warnings."""
     lines = text.removeprefix("\ufeff").splitlines()
     escape = _escape(lines)
     continued = re.compile(re.escape(escape) + r"[ \t]*$")
-    found: list[tuple[int, str]] = []
+    found: list[Line] = []
     warnings: list[str] = []
     numbered = iter(enumerate(lines, 1))
     for number, raw in numbered:
@@ -107,10 +121,20 @@ def _logical_lines(text: str) -> tuple[str, list[tuple[int, str]], list[str]]:
         if empty_inside:
             warnings.append(f"[WARNING]: Empty continuation line found in:\n    {line}")
         if line.strip():
-            found.append((number, line))
+            heredocs = tuple(_read_heredoc(each, numbered) for each in heredoc.opened(line))
+            found.append(Line(number, line, heredocs))
     if warnings:
         warnings.append("[WARNING]: Empty continuation lines will become errors in a future release.")
     return escape, found, warnings
+
+
+def _read_heredoc(opened: Heredoc, numbered: Iterator[tuple[int, str]]) -> Heredoc:
+    content = ""
+    for _, line in numbered:
+        if (line.lstrip("\t") if opened.chomp else line) == opened.name:
+            return replace(opened, content=content)
+        content += f"{line}\n"
+    raise DockerfileError(f"failed to parse Dockerfile: unterminated heredoc: {opened.name} is missing")
 
 
 def _without_comment(line: str) -> str:
@@ -119,38 +143,50 @@ def _without_comment(line: str) -> str:
 
 def _escape(lines: list[str]) -> str:
     """`# escape=` counts as long as nothing but parser directives came before it."""
-    if lines and (match := _DIRECTIVE.fullmatch(lines[0].strip())):
+    found = ""
+    for line in lines:
+        if not _ANY_DIRECTIVE.fullmatch(line.strip()):
+            break
+        if not (match := _DIRECTIVE.fullmatch(line.strip())):
+            continue
+        if found:
+            raise DockerfileError("failed to parse Dockerfile: only one escape parser directive can be used")
         if match["char"] not in "\\`":
-            raise DockerfileError(f"failed to parse Dockerfile: invalid ESCAPE '{match['char']}'. Must be ` or \\")
-        return match["char"]
-    return "\\"
+            raise DockerfileError(
+                f"failed to parse Dockerfile: invalid escape token '{match['char']}' does not match ` or \\"
+            )
+        found = match["char"]
+    return found or "\\"
 
 
 # -- one instruction
 
 
-def _instruction(line: str, number: int, escape: str) -> Instruction:
-    name, *rest = _BLANKS.split(line.strip(), maxsplit=1)
+def _instruction(line: Line, escape: str) -> Instruction:
+    name, *rest = _BLANKS.split(line.text.strip(), maxsplit=1)
     name = name.lower()
     flags, text = _flags(rest[0] if rest else "", escape)
-    draft = Instruction(name, (), dict(flags), False, line.strip(), number)
+    if name == "run" and line.heredocs:
+        text = heredoc.whole_command(text, line.heredocs)
     try:
         args, exec_form = _arguments(name, text, escape)
+    except DockerfileError:
+        raise
     except ValueError as error:
         raise DockerfileError(f"failed to parse Dockerfile: {error}") from None
-    return Instruction(name, tuple(args), draft.flags, exec_form, draft.original, number)
+    return Instruction(name, tuple(args), flags, exec_form, line.text.strip(), line.number, line.heredocs)
 
 
-def _flags(text: str, escape: str) -> tuple[list[tuple[str, str]], str]:
+def _flags(text: str, escape: str) -> tuple[dict[str, str], str]:
     """The `--name=value` words at the start, and what follows them."""
-    found: list[tuple[str, str]] = []
+    found: dict[str, str] = {}
     while text.startswith("--"):
         word = split_words(text, escape)[0]
         text = text[len(word) :].lstrip()
         if word == "--":
             break
-        name, _, value = word.removeprefix("--").partition("=")
-        found.append((name, value))
+        name, equals, value = word.removeprefix("--").partition("=")
+        found[name] = DUPLICATE if name in found else value if equals else MISSING
     return found, text.strip()
 
 
@@ -169,7 +205,7 @@ def _arguments(name: str, text: str, escape: str) -> tuple[list[str], bool]:
         array = _json_array(command[0]) if command else None
         return [kind, *(command if array is None else array)], array is not None
     if name == "onbuild" and text:
-        _instruction(text, 0, escape)  # raises where it cannot be read
+        _instruction(Line(0, text), escape)  # raises where it cannot be read
     return [text] if text else [], False
 
 

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from kubelab.engine.builder import copying, healthcheck, running
 from kubelab.engine.builder.addition import Addition
+from kubelab.engine.builder.copy_sources import sources
 from kubelab.engine.builder.dockerfile import Instruction
 from kubelab.engine.builder.run_config import changed, environment, nop, set_variable, shell
+from kubelab.engine.builder.source import Source
 from kubelab.runtime.api import Level, RuntimeServiceError
 from kubelab.runtime.containers import signal_number
 
@@ -39,6 +41,7 @@ EXPANDED = {
 BUILDKIT = (
     "Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled"  # moby's words
 )
+_REAL_TIME = re.compile(r"(SIG)?(RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?)")
 _PORT = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?(?:/(?P<protocol>.*))?")
 
 
@@ -75,9 +78,11 @@ async def workdir(state: StageState, step: Instruction, args: list[str]) -> None
     container_config = changed(state.config, Cmd=nop(state.config, f"WORKDIR {path}", joined=True))
     if await state.from_cache(container_config):
         return
+    addition, view = Addition(state.view()), state.view()
+    if view.lstat(resolved := view.resolve(path)) and not view.is_dir(resolved):
+        raise ValueError(f"Cannot mkdir: {path} is not a directory")
     container = await state.show_container()
-    addition = Addition(state.view())
-    if not state.view().is_dir(resolved := state.view().resolve(path)):
+    if not view.is_dir(resolved):
         addition.folder(resolved)
     await state.commit(container_config, addition.write(), container)
     await state.say(f"Removing intermediate container {container[:12]}\n")
@@ -93,7 +98,11 @@ async def expose(state: StageState, step: Instruction, args: list[str]) -> None:
 def parse_ports(text: str) -> list[str]:
     """`80`, `53/udp`, `8000-8002/tcp` as Docker's port keys. Raises ValueError with go-connections' words."""
     port, _, protocol = text.partition("/")
-    match = _PORT.fullmatch(text)
+    if ":" in port:  # as with `docker run --publish`; what is published is not the image's to say
+        host, _, port = port.rpartition(":")
+        if not re.fullmatch(r"(\[.*\]:|[\d.]+:)?\d*(-\d+)?", host):
+            raise ValueError(f"Invalid hostPort: {host.rpartition(':')[2]}")
+    match = _PORT.fullmatch(f"{port}/{protocol}" if protocol else port)
     if match is None:
         raise ValueError(f"Invalid containerPort: {port}")
     first, last = int(match["first"]), int(match["last"] or match["first"])
@@ -139,7 +148,7 @@ async def run(state: StageState, step: Instruction, args: list[str]) -> None:
     """RUN command line    RUN ["program", "argument"]"""
     if step.flags:
         raise ValueError(f"the --{next(iter(step.flags))} option requires BuildKit. {BUILDKIT}")
-    argv = _command(state, step, args)
+    argv = _command(state, step, args) or state.config["Cmd"] or []
     allowed = state.arguments.allowed(environment(state.config))
     shown = state.arguments.shown(allowed)
     recorded = [f"|{len(shown)}", *shown, *argv] if allowed else argv
@@ -147,7 +156,10 @@ async def run(state: StageState, step: Instruction, args: list[str]) -> None:
     if await state.from_cache(container_config):
         return
     engine = state.builder.engine
-    wanted = running.Run(state.image, argv, state.config, allowed, state.view())
+    if not state.image:
+        await state.show_container()
+        raise ValueError(running.nothing_to_run(argv[0]))
+    wanted = running.Run(state.image, argv, state.config, allowed, state.view(), state.builder.options.limits)
     await _warn_of_level(state)
     async with running.container(engine, wanted) as container:
         await state.say(f" ---> Running in {container[:12]}\n")
@@ -169,7 +181,11 @@ async def copy(state: StageState, step: Instruction, args: list[str]) -> None:
     """COPY [--from=stage|image] [--chown=user[:group]] source … destination    ADD source … destination"""
     if "chmod" in step.flags:
         raise copying.CopyError(f"the --chmod option requires BuildKit. {BUILDKIT}")
-    source = await state.builder.source(step.flags["from"]) if step.flags.get("from") else state.builder.context
+    async with sources(state, step, args) as (args, source):
+        await _copy(state, step, args, source)
+
+
+async def _copy(state: StageState, step: Instruction, args: list[str], source: Source) -> None:
     chown = state.builder.expanded(state, step.flags.get("chown", ""))
     planned = await asyncio.to_thread(copying.plan, step, args, chown, source)
     container_config = changed(state.config, Cmd=nop(state.config, planned.comment, joined=True))
@@ -194,6 +210,9 @@ async def stopsignal(state: StageState, step: Instruction, args: list[str]) -> N
 
 
 def _is_signal(name: str) -> bool:
+    """Moby's pkg/signal ParseSignal: any number but 0, and every name of Linux, real-time signals as RTMIN+n too."""
+    if re.fullmatch(r"-?\d+", name) or _REAL_TIME.fullmatch(name.upper()):
+        return True
     try:
         return bool(signal_number(name.upper()))
     except RuntimeServiceError:

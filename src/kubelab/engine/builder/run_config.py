@@ -87,12 +87,14 @@ def nop(config: RunConfig, comment: str, *, joined: bool = False) -> list[str]:
     return [*shell(config), f"#(nop) {comment}"] if joined else [*shell(config), "#(nop) ", comment]
 
 
-def same_step(one: RunConfig | None, other: RunConfig) -> bool:
-    """Whether two containers of a build were made for the same step."""
-    if not one or one.get("OpenStdin") or other.get("OpenStdin"):
-        return False
-    same = all((one.get(name) or "") == (other.get(name) or "") for name in _SAME)
-    return same and all((one.get(name) or None) == (other.get(name) or None) for name in _SAME_ITEMS)
+def differences(one: RunConfig, other: RunConfig) -> list[str]:
+    """The fields in which two steps of a build differ; none where one's image will do for the other.
+
+    A step whose input was open is like no other.
+    """
+    found = [name for name in _SAME if (one.get(name) or "") != (other.get(name) or "")]
+    found += [name for name in _SAME_ITEMS if (one.get(name) or None) != (other.get(name) or None)]
+    return found + ["OpenStdin"] * bool(one.get("OpenStdin") or other.get("OpenStdin"))
 
 
 def environment(config: RunConfig) -> dict[str, str]:

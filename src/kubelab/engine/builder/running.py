@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from kubelab.engine.builder.copying import Copy
 from kubelab.engine.builder.copying import layer as copy_layer
 from kubelab.engine.builder.image_files import ImageFiles
+from kubelab.engine.builder.limits import Limits
 from kubelab.engine.builder.run_config import RunConfig
 from kubelab.engine.builder.steps import new_container_id
 from kubelab.engine.engine import Engine
@@ -24,7 +25,15 @@ from kubelab.images.layers import remove_tree
 from kubelab.images.unpack import unpack
 from kubelab.images.view import MergedView
 from kubelab.runtime import logs
-from kubelab.runtime.api import ContainerConfig, ContainerState, ContainerStatus, Mount, PodSandboxConfig
+from kubelab.runtime.api import (
+    ContainerConfig,
+    ContainerState,
+    ContainerStatus,
+    Mount,
+    PodSandboxConfig,
+    RuntimeServiceError,
+)
+from kubelab.runtime.containers import START_PREFIX
 
 Write = Callable[[str, bytes], Awaitable[None]]  # stream ("stdout" | "stderr"), what was printed
 CHECK_INTERVAL = (
@@ -47,6 +56,13 @@ class Run:
     config: RunConfig
     arguments: dict[str, str]  # build arguments, added to the environment
     view: MergedView  # the image's files
+    limits: Limits = field(default_factory=Limits)
+
+
+def nothing_to_run(program: str) -> str:
+    """What runc says of a program that is not there: from scratch there is none at all."""
+    why = f"stat {program}: no such file or directory" if "/" in program else "executable file not found in $PATH"
+    return f'{START_PREFIX}exec: "{program}": {why}: unknown'
 
 
 LABEL = "kubelab.dev/build"  # on the sandboxes of builds
@@ -76,6 +92,8 @@ async def container(engine: Engine, run: Run) -> AsyncIterator[str]:
             machine=engine.machine.name,
             hostname=name[:12],
             labels={LABEL: ""},
+            host_aliases=dict(run.limits.hosts),
+            shm_size=run.limits.shm_size,
         )
     )
     volumes = log.with_suffix("")
@@ -113,6 +131,8 @@ def _container_config(run: Run, log: str, mounts: tuple[Mount, ...]) -> Containe
         user=run.config["User"],
         log_path=log,
         mounts=mounts,
+        resources=run.limits.resources,
+        ulimits=run.limits.ulimits,
     )
 
 
@@ -128,7 +148,7 @@ async def execute(engine: Engine, container_id: str, argv: list[str], write: Wri
     waiting = asyncio.create_task(_wait(engine, container_id, ended))
     try:
         status = await engine.runtime.container_status(container_id)
-        await engine.runtime.start_container(container_id)
+        await _start(engine, container_id)
         async for entry in logs.read(status.config.log_path, follow=True, ended=ended.is_set):
             await write(entry.stream, entry.data)
         status = await waiting
@@ -136,6 +156,17 @@ async def execute(engine: Engine, container_id: str, argv: list[str], write: Wri
         waiting.cancel()
     if status.exit_code:
         raise CommandFailed(argv, status.exit_code)
+
+
+async def _start(engine: Engine, container_id: str) -> None:
+    """dockerd itself looks up who a program runs as, so what is wrong with that is not told as its runtime's words."""
+    try:
+        await engine.runtime.start_container(container_id)
+    except RuntimeServiceError as error:
+        message = str(error).removeprefix(START_PREFIX).removesuffix(": unknown")
+        if message.startswith("unable to find "):
+            raise ValueError(message) from None
+        raise
 
 
 async def _wait(engine: Engine, container_id: str, ended: asyncio.Event) -> ContainerStatus:

@@ -57,6 +57,10 @@ class Source(ABC):
     def missing(self, name: str) -> str:
         """What dockerd says where there is no `name`."""
 
+    def as_is(self, name: str) -> bool:
+        """Whether ADD must not unpack it."""
+        return False
+
     def glob(self, pattern: str) -> list[str]:
         """The names that a pattern with `*`, `?` or `[…]` means, matched part by part as Go's filepath.Match."""
         parts = pattern.split("/")

@@ -1,8 +1,4 @@
-"""From one image of a build to the next: the layer cache, and the image that a step leaves behind.
-
-The cache is the classic builder's (moby: image/cache/cache.go): the newest child of the parent image that was made by
-the same step; after the first miss nothing is looked up any more. The image is what moby's image.NewChildImage makes.
-"""
+"""From one image of a build to the next: the image that a step leaves behind (moby: image.NewChildImage)."""
 
 from __future__ import annotations
 
@@ -10,39 +6,11 @@ import secrets
 from platform import machine
 from typing import Any, BinaryIO
 
-from kubelab.engine.builder.run_config import RunConfig, changed, in_order, same_step
+from kubelab.engine.builder.run_config import RunConfig, changed, in_order
 from kubelab.images.base import ARCHITECTURES
 from kubelab.images.layers import EMPTY_DIFF_ID, Layer
-from kubelab.images.store import Image, ImageNotFound, ImageStore
+from kubelab.images.store import ImageStore
 from kubelab.runtime.logs import timestamp
-
-
-class LayerCache:
-    """One stage's use of the cache."""
-
-    def __init__(self, store: ImageStore, enabled: bool) -> None:
-        self._store, self._enabled = store, enabled
-
-    def find(self, parent: str, container_config: RunConfig) -> Image | None:
-        """The image that this step made of `parent` ("" for scratch) before; None once a step was not found."""
-        if not self._enabled:
-            return None
-        found = [
-            image
-            for image in self._children(parent)
-            if same_step(image.config.get("container_config"), container_config)
-        ]
-        self._enabled = bool(found)
-        return max(found, key=lambda image: image.config.get("created") or "") if found else None
-
-    def _children(self, parent: str) -> list[Image]:
-        children = []
-        for image_id in self._store.children(parent):
-            try:
-                children.append(self._store.get_image(image_id))
-            except ImageNotFound:  # deleted meanwhile
-                continue
-        return children
 
 
 def commit(

@@ -6,6 +6,7 @@ Two steps as upstream has them (github.com/moby/buildkit, frontend/dockerfile): 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 
@@ -48,12 +49,20 @@ def expand_words(word: str, variables: Mapping[str, str], escape: str) -> list[s
     return _expand(word, variables, escape)[1]
 
 
+def expand_text(text: str, variables: Mapping[str, str], escape: str) -> str:
+    """Put variables into the text of a heredoc, in which quotes are nothing special. Raises WordError."""
+    try:
+        return _Lexer(text, variables, escape).text()
+    except WordError as error:
+        raise WordError(f"failed to process {json.dumps(text, ensure_ascii=False)}: {error}") from None
+
+
 def _expand(word: str, variables: Mapping[str, str], escape: str) -> tuple[str, list[str]]:
     try:
         lexer = _Lexer(word, variables, escape)
         return lexer.until(""), lexer.words()
     except WordError as error:
-        raise WordError(f'failed to process "{word}": {error}') from None
+        raise WordError(f"failed to process {json.dumps(word, ensure_ascii=False)}: {error}") from None
 
 
 class _Lexer:
@@ -101,6 +110,17 @@ class _Lexer:
             raise WordError(f"unexpected end of statement while looking for matching {stop}")
         return result
 
+    def text(self) -> str:
+        result = ""
+        while char := self._next():
+            if char == "$":
+                result += self._variable()
+            elif char == self._escape and self._peek() in ("$", self._escape):
+                result += self._next()
+            else:
+                result += char
+        return result
+
     def _single_quoted(self) -> str:
         end = self._text.find("'", self._at)
         if end < 0:
@@ -132,15 +152,17 @@ class _Lexer:
         if self._peek() in "{}:":
             raise WordError("syntax error: bad substitution")
         name, char = self._name(), self._next()
-        value = self._variables.get(name, "")
+        value = self._variables.get(name)
         if char == "}":
-            return value
+            return value or ""
         if char == ":":
-            return self._modified(value, self._next())
+            return self._modified(name, value or None, self._next(), "empty")
+        if char in ("+", "-", "?"):
+            return self._modified(name, value, char, "unset")
         raise WordError("missing ':' in substitution")
 
-    def _modified(self, value: str, modifier: str) -> str:
-        """`${name:-word}` and `${name:+word}`."""
+    def _modified(self, name: str, value: str | None, modifier: str, allowed: str) -> str:
+        """`${name:-word}`, `${name:+word}`, `${name:?message}`; without the colon an empty variable counts as set."""
         kept, self._words = self._words, [""]
         try:
             word = self.until("}")
@@ -149,9 +171,13 @@ class _Lexer:
         finally:
             self._words = kept
         if modifier == "+":
-            return word if value else ""
+            return "" if value is None else word
         if modifier == "-":
-            return value or word
+            return word if value is None else value
+        if modifier == "?":
+            if value is None:
+                raise WordError(f"{name}: {word or f'is not allowed to be {allowed}'}")
+            return value
         raise WordError(f"unsupported modifier ({modifier}) in substitution")
 
     def _name(self) -> str:

@@ -77,7 +77,7 @@ class Registry:
                         await self._authorize(answer.headers.get("WWW-Authenticate", ""))
                 return
             except (aiohttp.ClientError, TimeoutError, ssl.SSLError, OSError, ValueError) as error:
-                failure = RegistryError(f'Get "{base}/v2/": {_reason(error)}')
+                failure = RegistryError(f'Get "{base}/v2/": {reason(error)}')
         raise failure
 
     async def check_login(self) -> None:
@@ -123,7 +123,7 @@ class Registry:
                 body = json.loads(found)
                 return str(body.get("token") or body.get("access_token") or "")
         except (aiohttp.ClientError, TimeoutError, ValueError, AttributeError, RecursionError) as error:
-            raise RegistryError(f'Get "{realm}": {_reason(error)}') from error
+            raise RegistryError(f'Get "{realm}": {reason(error)}') from error
 
     @contextlib.asynccontextmanager
     async def _request(
@@ -212,7 +212,7 @@ class Registry:
             async with self._request("HEAD", self._url(f"blobs/{digest}")) as answer:
                 return answer.status == 200
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Interrupted(f'Head "{self._url(f"blobs/{digest}")}": {_reason(error)}') from error
+            raise Interrupted(f'Head "{self._url(f"blobs/{digest}")}": {reason(error)}') from error
 
     async def mount(self, digest: str, source: str) -> bool:
         """Take a blob over from another repository of the registry; False where the registry will not."""
@@ -259,7 +259,7 @@ class Registry:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             if isinstance(error, InvalidManifest):
                 raise
-            raise Interrupted(f'{method.capitalize()} "{url}": {_reason(error)}') from error
+            raise Interrupted(f'{method.capitalize()} "{url}": {reason(error)}') from error
 
 
 async def _read(answer: aiohttp.ClientResponse, limit: int = MAX_SIZE) -> bytes:
@@ -280,7 +280,7 @@ def _tags(body: bytes) -> list[str]:
     return [each for each in found if isinstance(each, str)]
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """What a connection died of, in a few words."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"dial tcp: lookup {error.host}: no such host"
