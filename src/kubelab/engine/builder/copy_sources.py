@@ -59,7 +59,7 @@ async def _fetch(
     if not found.name and destination.endswith("/"):
         raise CopyError(f"cannot determine filename for source {url}")
     name = found.name or posixpath.basename(destination)
-    return name, ExtraFile(target, 0o600, found.mtime)
+    return name, ExtraFile(target, 0o600, found.mtime, fetched=True)
 
 
 class _Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Hashable, Iterator, Mapping
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from kubelab.engine.builder.source import Source
+from kubelab.engine.builder.source import Source, header
+from kubelab.images.changes import normal
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class ExtraFile:
     content: bytes | Path
     mode: int = 0o644
     mtime: int = 0
+    fetched: bool = False  # by ADD
 
     def entry(self, name: str) -> tarfile.TarInfo:
         info = tarfile.TarInfo(name)
@@ -36,6 +39,16 @@ class WithExtraFiles(Source):
 
     def as_is(self, name: str) -> bool:
         return name in self._files
+
+    def hash(self, name: str) -> str:
+        """What was fetched is hashed like a file of an image, and shown without a `file:` (dockerd 20.10)."""
+        if name not in self._files or not self._files[name].fetched:
+            return super().hash(name)
+        digest = hashlib.sha256(header(normal(self._files[name].entry(name)), owners=True))
+        with self._files[name].open() as content:
+            while chunk := content.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
 
     def get(self, name: str) -> tarfile.TarInfo | None:
         return self._files[name].entry(name) if name in self._files else self._source.get(name)

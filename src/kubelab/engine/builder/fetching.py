@@ -49,7 +49,8 @@ async def fetch(url: str, target: Path, checksum: str = "", report: Report | Non
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT, trust_env=True) as session, session.get(url) as answer:
             if answer.status >= 400:
-                raise FetchError(f"{url}: Got HTTP status code >= 400: {answer.status} {answer.reason}")
+                body = (await answer.content.read(_CHUNK)).decode(errors="replace").strip()
+                raise FetchError(f"failed to GET {url} with status {answer.status} {answer.reason}: {body}")
             digest = await _receive(answer, target, report)
             name, mtime = _name(url, answer.headers.get("Content-Disposition", "")), _mtime(answer.headers)
             kind = answer.content_type

@@ -42,6 +42,13 @@ def parse(word: str) -> Heredoc | None:
     return Heredoc(match["name"], not match["quote"], bool(match["chomp"])) if match else None
 
 
+def program(heredocs: Sequence[Heredoc], args: Sequence[str]) -> tuple[str, str]:
+    """The path and text of RUN's script where it names its own interpreter, else empty ones."""
+    if len(heredocs) == 1 and args[0] == heredocs[0].text and args[0].startswith("#!"):
+        return SCRIPT + heredocs[0].name, args[0]
+    return "", ""
+
+
 def whole_command(line: str, heredocs: Sequence[Heredoc]) -> str:
     """What RUN's shell gets: the heredoc alone is the script; else the line, with the texts for the shell to read."""
     if len(heredocs) == 1 and parse(line.strip()):

@@ -13,7 +13,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from kubelab.engine.builder import copying, healthcheck, running
+from kubelab.engine.builder import copying, healthcheck, heredoc, running
 from kubelab.engine.builder.addition import Addition
 from kubelab.engine.builder.copy_sources import sources
 from kubelab.engine.builder.dockerfile import Instruction
@@ -159,7 +159,10 @@ async def run(state: StageState, step: Instruction, args: list[str]) -> None:
     if not state.image:
         await state.show_container()
         raise ValueError(running.nothing_to_run(argv[0]))
-    wanted = running.Run(state.image, argv, state.config, allowed, state.view(), state.builder.options.limits)
+    script = heredoc.program(step.heredocs, args)
+    if script[0]:
+        argv = [script[0]]
+    wanted = running.Run(state.image, argv, state.config, allowed, state.view(), state.builder.options.limits, script)
     await _warn_of_level(state)
     async with running.container(engine, wanted) as container:
         await state.say(f" ---> Running in {container[:12]}\n")

@@ -57,6 +57,7 @@ class Run:
     arguments: dict[str, str]  # build arguments, added to the environment
     view: MergedView  # the image's files
     limits: Limits = field(default_factory=Limits)
+    script: tuple[str, str] = ("", "")  # where in the container a program that is to be run is put, and its text
 
 
 def nothing_to_run(program: str) -> str:
@@ -98,7 +99,7 @@ async def container(engine: Engine, run: Run) -> AsyncIterator[str]:
     )
     volumes = log.with_suffix("")
     try:
-        mounts = await asyncio.to_thread(_volumes, run, volumes)
+        mounts = await asyncio.to_thread(_volumes, run, volumes) + await asyncio.to_thread(_script, run, volumes)
         yield await engine.runtime.create_container(sandbox, _container_config(run, str(log), mounts))
     finally:
         await asyncio.shield(_remove(engine, sandbox, log))
@@ -118,6 +119,17 @@ def _volumes(run: Run, folder: Path) -> tuple[Mount, ...]:
                 unpack(tar, host)
         mounts.append(Mount(path, str(host)))
     return tuple(mounts)
+
+
+def _script(run: Run, folder: Path) -> tuple[Mount, ...]:
+    path, text = run.script
+    if not path:
+        return ()
+    folder.mkdir(mode=0o755, exist_ok=True)
+    host = folder / "script"
+    host.write_text(text, errors="surrogateescape")
+    host.chmod(0o755)
+    return (Mount(path, str(host)),)
 
 
 def _container_config(run: Run, log: str, mounts: tuple[Mount, ...]) -> ContainerConfig:

@@ -89,32 +89,33 @@ class Source(ABC):
         member = self.as_sent(name)
         if member is None:
             return name
-        digest = hashlib.sha256(self._header(member).encode(errors="surrogateescape"))
+        digest = hashlib.sha256(header(member, owners=self.keeps_owners))
         if member.isfile():
             with self.open(name) as content:
                 while chunk := content.read(1 << 20):
                     digest.update(chunk)
         return digest.hexdigest()
 
-    def _header(self, member: tarfile.TarInfo) -> str:
-        """Names of owners count in images only, where dockerd 20.10 asks its own machine for them."""
-        fields = [
-            ("name", member.name + ("/" if member.isdir() else "")),
-            ("mode", str(member.mode)),
-            ("uid", str(member.uid)),
-            ("gid", str(member.gid)),
-            ("size", str(member.size)),
-            ("typeflag", _TYPES.get(member.type, member.type).decode()),
-            ("linkname", member.linkname),
-            ("uname", member.uname if self.keeps_owners else ""),
-            ("gname", member.gname if self.keeps_owners else ""),
-            ("devmajor", str(member.devmajor)),
-            ("devminor", str(member.devminor)),
-        ]
-        fields += sorted(
-            (key.removeprefix(XATTR), value) for key, value in member.pax_headers.items() if key.startswith(XATTR)
-        )
-        return "".join(name + value for name, value in fields)
+
+def header(member: tarfile.TarInfo, *, owners: bool) -> bytes:
+    """What of an entry is hashed. Names of `owners` count in images only: there dockerd 20.10 asks its own machine."""
+    fields = [
+        ("name", member.name + ("/" if member.isdir() else "")),
+        ("mode", str(member.mode)),
+        ("uid", str(member.uid)),
+        ("gid", str(member.gid)),
+        ("size", str(member.size)),
+        ("typeflag", _TYPES.get(member.type, member.type).decode()),
+        ("linkname", member.linkname),
+        ("uname", member.uname if owners else ""),
+        ("gname", member.gname if owners else ""),
+        ("devmajor", str(member.devmajor)),
+        ("devminor", str(member.devminor)),
+    ]
+    fields += sorted(
+        (key.removeprefix(XATTR), value) for key, value in member.pax_headers.items() if key.startswith(XATTR)
+    )
+    return "".join(name + value for name, value in fields).encode(errors="surrogateescape")
 
 
 def hashed(kind: str, sums: list[str]) -> str:
