@@ -14,6 +14,7 @@ import tarfile
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from kubelab.images.layers import chain_ids
 from kubelab.images.reference import InvalidReference, parse
 from kubelab.images.tarstream import TarWriter
 
@@ -104,16 +105,29 @@ def _load_image(store: ImageStore, tar: tarfile.TarFile, item: dict[str, Any]) -
         raise InvalidArchive(
             f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {len(item['Layers'])}"
         )
-    parent = None
-    for diff_id, name in zip(diff_ids, item["Layers"], strict=True):
-        layer = store.register_layer(_plain(_open(tar, name)), parent)
-        if layer.diff_id != diff_id:
-            raise InvalidArchive(f"invalid diffID for layer {name}: expected {diff_id!r}, got {layer.diff_id!r}")
-        parent = layer.chain_id
-    image_id = store.put_image(data)
+    made: list[str] = []
+    try:
+        for diff_id, name in zip(diff_ids, item["Layers"], strict=True):
+            known = chain_id_over(made, diff_id)
+            if store.has_layer(known):
+                made.append(known)
+                continue
+            layer = store.register_layer(_plain(_open(tar, name)), made[-1] if made else None)
+            made.append(layer.chain_id)
+            if layer.diff_id != diff_id:
+                raise InvalidArchive(f"invalid diffID for layer {name}: expected {diff_id!r}, got {layer.diff_id!r}")
+        image_id = store.put_image(data)
+    except BaseException:
+        store.discard(made)
+        raise
     for name in item["RepoTags"] or []:
         store.tag(image_id, name)
     return store.get_image(image_id)
+
+
+def chain_id_over(below: list[str], diff_id: str) -> str:
+    """The chain ID of a layer over the one on top of `below`; as in moby's load, a layer that is here is not read."""
+    return list(chain_ids([*below[-1:], diff_id]))[-1]
 
 
 def _docker_manifest(tar: tarfile.TarFile) -> list[dict[str, Any]]:

@@ -6,13 +6,16 @@ Layout as in the OCI image layout (https://github.com/opencontainers/image-spec/
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
-import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from kubelab.images.lock import abandoned, own_prefix
 
 CHUNK = 1 << 20
 
@@ -20,6 +23,16 @@ CHUNK = 1 << 20
 def digest_of(data: bytes) -> str:
     """The digest of `data`: `sha256:` and 64 hex digits."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class StagedBlob:
+    digest: str
+    temporary: Path
+    path: Path
+
+    def keep(self) -> None:
+        self.temporary.replace(self.path)
 
 
 class Blobs:
@@ -35,19 +48,24 @@ class Blobs:
 
     def put(self, source: BinaryIO) -> str:
         """Copy `source` to its end into the store and return its digest."""
+        with self.staged(source) as blob:
+            blob.keep()
+        return blob.digest
+
+    @contextlib.contextmanager
+    def staged(self, source: BinaryIO) -> Iterator[StagedBlob]:
+        """Copy `source` to a file that becomes a blob with `keep()`; without it, it is gone afterwards."""
         hasher = hashlib.sha256()
-        fd, temporary = tempfile.mkstemp(dir=self._folder, prefix=".")
+        fd, temporary = tempfile.mkstemp(dir=self._folder, prefix=own_prefix())
         try:
             with os.fdopen(fd, "wb") as file:
                 while chunk := source.read(CHUNK):
                     hasher.update(chunk)
                     file.write(chunk)
             digest = "sha256:" + hasher.hexdigest()
-            Path(temporary).replace(self.path(digest))
-        except BaseException:
+            yield StagedBlob(digest, Path(temporary), self.path(digest))
+        finally:
             Path(temporary).unlink(missing_ok=True)
-            raise
-        return digest
 
     def read(self, digest: str) -> bytes:
         return self.path(digest).read_bytes()
@@ -55,7 +73,7 @@ class Blobs:
     def sweep(self, kept: Collection[str], older_than: float) -> None:
         """Delete every blob that is not `kept` and was written more than `older_than` seconds ago."""
         for path in self._folder.iterdir():
-            if f"sha256:{path.name}" not in kept and time.time() - path.stat().st_mtime > older_than:
+            if f"sha256:{path.name}" not in kept and abandoned(path, older_than):
                 path.unlink(missing_ok=True)
 
     def delete(self, digest: str) -> None:

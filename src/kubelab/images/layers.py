@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kubelab.images.blobs import Blobs, digest_of
-from kubelab.images.lock import write_atomically
+from kubelab.images.lock import abandoned, own_prefix, write_atomically
 from kubelab.images.unpack import unpack
 
 EMPTY_DIFF_ID = digest_of(bytes(1024))  # of a tar without entries: a step that changed no file
@@ -63,20 +63,23 @@ class Layers:
 
     def register(self, tar: BinaryIO, parent: str | None) -> Layer:
         """Keep `tar` (plain, not compressed) and unpack it above the layer with chain ID `parent`."""
-        diff_id = self._blobs.put(tar)
-        chain_id = list(chain_ids(filter(None, [parent, diff_id])))[-1]
-        if self.has(chain_id):
-            return self.get(chain_id)
-        folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="."))
-        try:
-            (folder / "diff").mkdir(mode=0o755)
-            with self._blobs.path(diff_id).open("rb") as content:
-                layer = Layer(diff_id, chain_id, unpack(content, folder / "diff"))
-            folder.chmod(0o755)
-            write_atomically(folder / "layer.json", json.dumps(asdict(layer)).encode())
-            self._move_into_place(folder, chain_id)
-        finally:
-            remove_tree(folder)
+        with self._blobs.staged(tar) as blob:
+            chain_id = list(chain_ids(filter(None, [parent, blob.digest])))[-1]
+            if self.has(chain_id):
+                blob.keep()
+                return self.get(chain_id)
+            folder = Path(tempfile.mkdtemp(dir=self._folder, prefix=own_prefix()))
+            try:
+                (folder / "diff").mkdir(mode=0o755)
+                with blob.temporary.open("rb") as content:
+                    layer = Layer(blob.digest, chain_id, unpack(content, folder / "diff"))
+                folder.chmod(0o755)
+                (folder / "maker").write_text(str(os.getpid()))
+                write_atomically(folder / "layer.json", json.dumps(asdict(layer)).encode())
+                blob.keep()
+                self._move_into_place(folder, chain_id)
+            finally:
+                remove_tree(folder)
         return layer
 
     def _move_into_place(self, folder: Path, chain_id: str) -> None:
@@ -87,16 +90,24 @@ class Layers:
                 raise
 
     def stale(self, older_than: float) -> list[str]:
-        """The chain IDs of layers made more than `older_than` seconds ago; half-made ones of that age are removed."""
+        """The layers that nobody is about to use: made more than `older_than` seconds ago, or by a process that died.
+
+        Half-made ones of that kind are removed.
+        """
         found = []
         for path in self._folder.iterdir():
-            if time.time() - path.stat().st_mtime <= older_than:
-                continue
             if path.name.startswith("."):
-                remove_tree(path)
-            else:
+                if abandoned(path, older_than):
+                    remove_tree(path)
+            elif self._maker_is_gone(path) or time.time() - path.stat().st_mtime > older_than:
                 found.append(f"sha256:{path.name}")
         return found
+
+    def _maker_is_gone(self, path: Path) -> bool:
+        try:
+            return not Path("/proc", (path / "maker").read_text()).exists()
+        except FileNotFoundError:
+            return False
 
     def delete(self, chain_id: str) -> None:
         """Forget the layer. Its tar stays until no layer has its diff ID (see ImageStore.delete)."""

@@ -226,11 +226,24 @@ class ImageStore:
         """
         with locked(self._lock):
             images = self.all()
-            kept = {chain for image in images for chain in image.chain_ids}
-            for chain in self._layers.stale(older_than):
-                if chain not in kept:
-                    self._layers.delete(chain)
+            self._delete_unlisted(self._layers.stale(older_than), images)
             self._blobs.sweep({each for image in images for each in (image.id, *image.diff_ids)}, older_than)
+
+    def discard(self, chain_ids: Iterable[str]) -> None:
+        """Delete those of the layers that no image lists: what a build, load or pull that failed has made."""
+        with locked(self._lock):
+            self._delete_unlisted(chain_ids, self.all())
+
+    def _delete_unlisted(self, chain_ids: Iterable[str], images: list[Image]) -> None:
+        chains = {chain for image in images for chain in image.chain_ids}
+        diffs = {diff for image in images for diff in image.diff_ids}
+        for chain in chain_ids:
+            if chain in chains or not self._layers.has(chain):
+                continue
+            diff_id = self._layers.get(chain).diff_id
+            self._layers.delete(chain)
+            if diff_id not in diffs:
+                self._blobs.delete(diff_id)
 
     # -- archives
 

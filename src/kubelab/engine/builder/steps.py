@@ -56,7 +56,11 @@ def commit(
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
     }
-    return store.put_image(image, parent)
+    try:
+        return store.put_image(image, parent)
+    except OSError:
+        store.discard([added.chain_id] if added else [])
+        raise
 
 
 def imported(layer: Layer, config: RunConfig | None, comment: str) -> dict[str, Any]:
