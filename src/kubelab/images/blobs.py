@@ -71,9 +71,10 @@ class Blobs:
         return self.path(digest).read_bytes()
 
     def sweep(self, kept: Collection[str], older_than: float) -> None:
-        """Delete every blob that is not `kept` and was written more than `older_than` seconds ago."""
+        """Delete every blob that is not `kept`, and half-made ones that nobody will finish."""
         for path in self._folder.iterdir():
-            if f"sha256:{path.name}" not in kept and abandoned(path, older_than):
+            unwanted = abandoned(path, older_than) if path.name.startswith(".") else f"sha256:{path.name}" not in kept
+            if unwanted:
                 path.unlink(missing_ok=True)
 
     def delete(self, digest: str) -> None:

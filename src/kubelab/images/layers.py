@@ -61,6 +61,14 @@ class Layers:
     def has(self, chain_id: str) -> bool:
         return self._path(chain_id).exists()
 
+    def whole(self, chain_id: str) -> bool:
+        """Whether the layer has its tar, too: a writer that was killed may have left it without."""
+        return self.has(chain_id) and self._blobs.path(self.get(chain_id).diff_id).exists()
+
+    def diff_ids(self) -> set[str]:
+        """Of every layer that is here."""
+        return {self.get(f"sha256:{path.name}").diff_id for path in self._folder.iterdir() if path.name[0] != "."}
+
     def register(self, tar: BinaryIO, parent: str | None) -> Layer:
         """Keep `tar` (plain, not compressed) and unpack it above the layer with chain ID `parent`."""
         with self._blobs.staged(tar) as blob:
@@ -76,8 +84,8 @@ class Layers:
                 folder.chmod(0o755)
                 (folder / "maker").write_text(str(os.getpid()))
                 write_atomically(folder / "layer.json", json.dumps(asdict(layer)).encode())
-                blob.keep()
                 self._move_into_place(folder, chain_id)
+                blob.keep()
             finally:
                 remove_tree(folder)
         return layer
@@ -111,7 +119,7 @@ class Layers:
 
     def delete(self, chain_id: str) -> None:
         """Forget the layer. Its tar stays until no layer has its diff ID (see ImageStore.delete)."""
-        doomed = self._folder / f".deleted-{os.getpid()}-{chain_id.removeprefix('sha256:')}"
+        doomed = self._folder / f"{own_prefix()}deleted-{chain_id.removeprefix('sha256:')}"
         try:
             self._path(chain_id).rename(doomed)
         except FileNotFoundError:

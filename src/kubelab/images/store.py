@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from kubelab.images import archive
 from kubelab.images.blobs import Blobs
 from kubelab.images.layers import Layer, Layers, chain_ids
-from kubelab.images.lock import locked, write_atomically
+from kubelab.images.lock import abandoned, locked, write_atomically
 from kubelab.images.reference import InvalidReference, Reference, parse
 from kubelab.images.tags import Tags
 
@@ -80,7 +80,7 @@ class ImageStore:
         return self._layers.register(tar, parent)
 
     def has_layer(self, chain_id: str) -> bool:
-        return self._layers.has(chain_id)
+        return self._layers.whole(chain_id)
 
     def layer(self, chain_id: str) -> Layer:
         return self._layers.get(chain_id)
@@ -95,7 +95,7 @@ class ImageStore:
         """Keep a config whose layers are registered and return the image's ID. The same config is the same image."""
         data = config if isinstance(config, bytes) else as_go_writes(config)
         for chain in chain_ids(json.loads(data).get("rootfs", {}).get("diff_ids") or []):
-            if not self._layers.has(chain):
+            if not self._layers.whole(chain):
                 raise ImageConflict(f"layer {chain} is not in the store: register it before the image that lists it")
         with locked(self._lock):
             image_id = self._blobs.put(BytesIO(data))
@@ -226,8 +226,12 @@ class ImageStore:
         """
         with locked(self._lock):
             images = self.all()
+            for path in (*self.folder.glob(".*"), *self._images.glob(".*")):
+                if abandoned(path, older_than):
+                    path.unlink(missing_ok=True)
             self._delete_unlisted(self._layers.stale(older_than), images)
-            self._blobs.sweep({each for image in images for each in (image.id, *image.diff_ids)}, older_than)
+            listed = {each for image in images for each in (image.id, *image.diff_ids)}
+            self._blobs.sweep(listed | self._layers.diff_ids(), older_than)  # a layer's blob comes after its folder
 
     def discard(self, chain_ids: Iterable[str]) -> None:
         """Delete those of the layers that no image lists: what a build, load or pull that failed has made."""
