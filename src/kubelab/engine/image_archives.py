@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from kubelab.engine import query
-from kubelab.engine.answers import encode
+from kubelab.engine.answers import encode, json_stream
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 
@@ -57,10 +57,13 @@ async def load(engine: Engine, request: web.Request) -> web.StreamResponse:
     with tempfile.TemporaryFile(dir=engine.home.engine) as file:
         await query.receive(request, file)
         images = await asyncio.to_thread(engine.store.load, file)
-    lines = []
+    lines: list[str] = []
     for image in images:
         engine.events.publish("image", "load", image.id, name=image.id)
         names = engine.store.references(image.id)
         lines += [f"Loaded image: {name}\n" for name in names] or [f"Loaded image ID: {image.id}\n"]
-    body = b"".join(encode({"stream": line}) + b"\r\n" for line in lines)
-    return web.Response(body=body, content_type="application/json")
+    response = json_stream()  # in chunks, or the docker SDK would take all of it for one JSON object
+    await response.prepare(request)
+    for text in lines:
+        await response.write(encode({"stream": text}) + b"\r\n")
+    return response

@@ -1,8 +1,8 @@
 """`docker save` and `docker load`: images as one tar.
 
 The layout is moby's image/tarexport (`save.go`, `load.go`): `manifest.json` lists each image's config, names and
-layers, `repositories` says the same for engines before 1.10. An archive in the OCI image layout is read where it holds
-no `manifest.json`.
+layers, `repositories` says the same for engines before 1.10, and `index.json` says it in the words of the OCI image
+layout. An archive that has the last alone is read, too.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ import tarfile
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from kubelab.images.blobs import digest_of
 from kubelab.images.layers import chain_ids
 from kubelab.images.reference import InvalidReference, parse
 from kubelab.images.tarstream import TarWriter
 
 if TYPE_CHECKING:
     from kubelab.images.store import Image, ImageStore
+
+
+OCI = "application/vnd.oci.image."
+INDEX, MANIFEST = f"{OCI}index.v1+json", f"{OCI}manifest.v1+json"
+CONFIG, LAYER = f"{OCI}config.v1+json", f"{OCI}layer.v1.tar"
 
 
 class InvalidArchive(ValueError):
@@ -37,37 +43,57 @@ def save(store: ImageStore, names: list[str], target: BinaryIO) -> None:
 
 
 class _Saver:
+    """Both layouts in one archive, as engines from 25 on write them: each blob once, listed in the OCI image layout's
+    `index.json` and in `manifest.json`, which is what older engines (and `repositories`, what very old ones) read.
+    """
+
     def __init__(self, store: ImageStore, target: BinaryIO) -> None:
         self._store, self._tar = store, TarWriter(target)
         self._manifest: dict[str, dict[str, Any]] = {}
+        self._index: list[dict[str, Any]] = []
         self._repositories: dict[str, dict[str, str]] = {}
         self._written: set[str] = set()
+        for folder in ("blobs", "blobs/sha256"):
+            self._tar.add(_entry(folder, tarfile.DIRTYPE))
 
     def image(self, image: Image, tags: list[str]) -> None:
-        hexdigest = image.id.removeprefix("sha256:")
-        layers = [self._layer(chain, diff) for chain, diff in zip(image.chain_ids, image.diff_ids, strict=True)]
-        if image.id not in self._manifest:
-            self._file(f"{hexdigest}.json", self._store.blob_path(image.id).read_bytes())
-        item = self._manifest.setdefault(image.id, {"Config": f"{hexdigest}.json", "RepoTags": [], "Layers": layers})
+        layers = [self._blob(diff_id) for diff_id in image.diff_ids]
+        config = self._blob(image.id)
+        item = self._manifest.setdefault(image.id, {"Config": config, "RepoTags": [], "Layers": layers})
         item["RepoTags"] += tags
+        descriptor = self._oci_manifest(image)
+        self._index += [_named(descriptor, tag) for tag in tags] or [descriptor]
         for tag in tags:
             reference = parse(tag)
-            top = image.chain_ids[-1].removeprefix("sha256:") if image.chain_ids else hexdigest
-            self._repositories.setdefault(reference.repository, {})[reference.tag] = top
+            top = image.diff_ids[-1] if image.diff_ids else image.id
+            self._repositories.setdefault(reference.repository, {})[reference.tag] = top.removeprefix("sha256:")
 
-    def _layer(self, chain_id: str, diff_id: str) -> str:
-        """Write the layer once, and return its name within the archive."""
-        folder = chain_id.removeprefix("sha256:")
-        if chain_id not in self._written:
-            self._written.add(chain_id)
-            self._tar.add(_entry(folder, tarfile.DIRTYPE))
-            self._file(f"{folder}/VERSION", b"1.0")
-            path = self._store.blob_path(diff_id)
-            info = _entry(f"{folder}/layer.tar")
+    def _blob(self, digest: str) -> str:
+        """Write a blob of the store once, and return its name within the archive."""
+        name = _blob(digest)
+        if digest not in self._written:
+            self._written.add(digest)
+            path = self._store.blob_path(digest)
+            info = _entry(name)
             info.size = path.stat().st_size
             with path.open("rb") as content:
                 self._tar.add(info, content)
-        return f"{folder}/layer.tar"
+        return name
+
+    def _oci_manifest(self, image: Image) -> dict[str, Any]:
+        """Write the image's manifest; returns the descriptor that names it."""
+        layers = [self._descriptor(LAYER, diff_id) for diff_id in image.diff_ids]
+        config = self._descriptor(CONFIG, image.id)
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
+        data = json.dumps(manifest, separators=(",", ":")).encode()
+        digest = digest_of(data)
+        if digest not in self._written:
+            self._written.add(digest)
+            self._file(_blob(digest), data)
+        return {"mediaType": MANIFEST, "digest": digest, "size": len(data)}
+
+    def _descriptor(self, media_type: str, digest: str) -> dict[str, Any]:
+        return {"mediaType": media_type, "digest": digest, "size": self._store.blob_path(digest).stat().st_size}
 
     def _file(self, name: str, data: bytes) -> None:
         info = _entry(name)
@@ -75,11 +101,20 @@ class _Saver:
         self._tar.add(info, io.BytesIO(data))
 
     def close(self) -> None:
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": self._index}
+        self._file("index.json", json.dumps(index, separators=(",", ":")).encode())
         manifest = [item | {"RepoTags": item["RepoTags"] or None} for item in self._manifest.values()]
         self._file("manifest.json", json.dumps(manifest).encode())
+        self._file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         if self._repositories:
             self._file("repositories", json.dumps(self._repositories).encode())
         self._tar.close()
+
+
+def _named(descriptor: dict[str, Any], tag: str) -> dict[str, Any]:
+    reference = parse(tag)
+    names = {"io.containerd.image.name": reference.full(), "org.opencontainers.image.ref.name": reference.tag}
+    return {**descriptor, "annotations": names}
 
 
 def _entry(name: str, type: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:

@@ -38,6 +38,10 @@ class Reference:
             return f"{self.domain}/{self.path}"
         return self.path.removeprefix("library/")
 
+    def full(self) -> str:
+        """The name that leaves nothing out: `docker.io/library/foo:1`."""
+        return f"{self.domain}/{self.path}:{self.tag}"
+
     def tagged(self) -> Reference:
         """This reference, with `latest` where it names neither tag nor digest."""
         return self if self.tag or self.digest else Reference(self.domain, self.path, "latest")
