@@ -14,6 +14,7 @@ from aiohttp import web
 
 from kubelab.cluster.apiserver import errors
 from kubelab.cluster.apiserver.schema import definitions
+from kubelab.cluster.resources import RESOURCES, Resource
 from kubelab.cluster.version import GIT_VERSION
 
 Object = dict[str, Any]
@@ -36,10 +37,25 @@ def respond(request: web.Request) -> web.Response:
 
 @cache
 def document() -> bytes:
-    """The message Document: versions and definitions; clients look at no paths."""
+    """The message Document: versions, definitions, and of the paths what clients look at: whether PATCH has dryRun."""
     info = _string(1, "Kubernetes") + _string(2, GIT_VERSION)
     named = b"".join(_bytes(1, _named(name, _schema(schema))) for name, schema in definitions().items())
-    return _string(1, "2.0") + _bytes(2, info) + _bytes(8, b"") + _bytes(9, named)
+    return _string(1, "2.0") + _bytes(2, info) + _bytes(8, _paths()) + _bytes(9, named)
+
+
+def _paths() -> bytes:
+    """The message Paths. kubectl finds a kind's PATCH by its extension, wherever the path is."""
+    patched = (resource for resource in RESOURCES if "patch" in resource.verbs)
+    return b"".join(_bytes(2, _named(resource.path("{namespace}", "{name}"), _item(resource))) for resource in patched)
+
+
+def _item(resource: Resource) -> bytes:
+    """The message PathItem, with the operation PATCH and its parameter dryRun."""
+    query = _string(2, "query") + _string(4, "dryRun") + _string(6, "string")
+    parameter = _bytes(8, _bytes(1, _bytes(2, _bytes(3, query))))
+    gvk = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+    extension = _named("x-kubernetes-group-version-kind", _string(2, orjson.dumps(gvk).decode()))
+    return _bytes(8, parameter + _bytes(13, extension))
 
 
 def _schema(schema: Object) -> bytes:

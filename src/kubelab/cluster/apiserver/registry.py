@@ -173,7 +173,8 @@ class Registry:
         problems = objectmeta.validate_update(obj, old, resource) + strategy.validate_update(obj, old, subresource)
         if problems:
             raise errors.invalid(resource.kind, resource.group, name, problems)
-        options.warnings.extend(strategy.warnings(obj) if not subresource else ())
+        if strategy.warns_on_update and not subresource and obj.get("spec") != old.get("spec"):
+            options.warnings.extend(strategy.warnings(obj))
         charges = [] if subresource else quotas.check(self, resource, obj, old)
         if obj == old or options.dry_run:
             return obj

@@ -26,6 +26,7 @@ class Strategy:
     default_propagation = "Background"
     default_propagation_warning = ""  # for who deletes without saying what becomes of the dependents
     unconditional_update = True  # an update may leave out resourceVersion
+    warns_on_update = True  # people change it, and want to be told
     create_on_update = False  # PUT of a name that does not exist makes it
     validate_name = staticmethod(names.dns1123_subdomain)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubelab.cluster.apiserver import coverage
+from kubelab.cluster.apiserver import coverage, podwarnings
 from kubelab.cluster.apiserver.defaults import pod as pod_defaults
 from kubelab.cluster.apiserver.fielderrors import FieldError
 from kubelab.cluster.apiserver.strategy import Strategy
@@ -56,7 +56,7 @@ class JobStrategy(Strategy):
         return [] if subresource else validation.job_update(obj, old)
 
     def warnings(self, obj: Object) -> list[str]:
-        return _warnings(obj["spec"], "spec")
+        return _named(obj) + _warnings(obj["spec"], "spec")
 
 
 class CronJobStrategy(Strategy):
@@ -79,7 +79,8 @@ class CronJobStrategy(Strategy):
         return validation.cron_job(obj)
 
     def warnings(self, obj: Object) -> list[str]:
-        return _warnings((obj["spec"].get("jobTemplate") or {}).get("spec") or {}, "spec.jobTemplate.spec")
+        job_spec = (obj["spec"].get("jobTemplate") or {}).get("spec") or {}
+        return _named(obj) + _warnings(job_spec, "spec.jobTemplate.spec")
 
 
 def _default_template(job_spec: Object) -> None:
@@ -96,9 +97,14 @@ def _generate_selector(obj: Object) -> None:
     wanted.setdefault(validation.LABELS[0], meta["uid"])
 
 
+def _named(obj: Object) -> list[str]:
+    return podwarnings.of_name(obj["metadata"]["name"], podwarnings.POD_NAMES)
+
+
 def _warnings(job_spec: Object, path: str) -> list[str]:
     pod = (job_spec.get("template") or {}).get("spec") or {}
     return [
+        *podwarnings.of_pod(job_spec.get("template") or {}, f"{path}.template"),
         *coverage.warnings("job", job_spec, path),
         *coverage.warnings("pod", pod, f"{path}.template.spec"),
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubelab.cluster.apiserver import coverage
+from kubelab.cluster.apiserver import coverage, podwarnings
 from kubelab.cluster.apiserver.defaults import pod as pod_defaults
 from kubelab.cluster.apiserver.fielderrors import FieldError
 from kubelab.cluster.apiserver.strategy import Strategy
@@ -52,8 +52,9 @@ class DaemonSetStrategy(Strategy):
         return self.validate(obj) + immutable_selector(obj, old)
 
     def warnings(self, obj: Object) -> list[str]:
-        spec = (obj["spec"].get("template") or {}).get("spec") or {}
-        return coverage.warnings("pod", spec, "spec.template.spec")
+        template = obj["spec"].get("template") or {}
+        told = coverage.warnings("pod", template.get("spec") or {}, "spec.template.spec")
+        return podwarnings.of_pod(template, "spec.template") + told
 
 
 def _set_template_generation(obj: Object, number: int) -> None:

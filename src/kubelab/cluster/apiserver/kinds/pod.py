@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubelab.cluster import quantity
-from kubelab.cluster.apiserver import apiaccess, coverage, errors, limitranger
+from kubelab.cluster.apiserver import apiaccess, coverage, errors, limitranger, podwarnings
 from kubelab.cluster.apiserver.defaults import pod as defaults
 from kubelab.cluster.apiserver.fielderrors import FieldError
 from kubelab.cluster.apiserver.kinds import priorityclass, scheduling
@@ -29,6 +29,7 @@ class ServiceAccountMissing(errors.RetryableError):
 
 
 class PodStrategy(Strategy):
+    warns_on_update = False
     returns_deleted_object = True
     has_status = True
     has_generation = True
@@ -83,7 +84,8 @@ class PodStrategy(Strategy):
         return [] if subresource else podupdate.pod_update(obj, old)
 
     def warnings(self, obj: Object) -> list[str]:
-        return coverage.warnings("pod", obj["spec"], "spec")
+        named = podwarnings.of_name(obj["metadata"]["name"], "the Pod's hostname")
+        return named + podwarnings.of_pod(obj) + coverage.warnings("pod", obj["spec"], "spec")
 
     def grace_period(self, obj: Object, asked: int | None) -> int:
         """Nobody has to stop anything for a pod without a node, or one that has finished."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from kubelab.cluster.apiserver import coverage, errors, names
+from kubelab.cluster.apiserver import coverage, errors, names, podwarnings
 from kubelab.cluster.apiserver.allocators import PoolError
 from kubelab.cluster.apiserver.fielderrors import FieldError, invalid
 from kubelab.cluster.apiserver.registry import Registry
@@ -60,7 +60,7 @@ class ServiceStrategy(Strategy):
         return self.validate(obj) + validation.service_update(obj["spec"], old["spec"])
 
     def warnings(self, obj: Object) -> list[str]:
-        return coverage.warnings("service", obj["spec"], "spec")
+        return podwarnings.of_service(obj["spec"]) + coverage.warnings("service", obj["spec"], "spec")
 
     # -- what comes from the pools
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubelab.cluster.apiserver import coverage
+from kubelab.cluster.apiserver import coverage, podwarnings
 from kubelab.cluster.apiserver.defaults import pod as pod_defaults
 from kubelab.cluster.apiserver.fielderrors import FieldError
 from kubelab.cluster.apiserver.strategy import Strategy
@@ -32,8 +32,10 @@ class _Workload(Strategy):
         obj["status"] = {"replicas": 0} if self.resource.plural != "deployments" else {}
 
     def warnings(self, obj: Object) -> list[str]:
-        spec = (obj["spec"].get("template") or {}).get("spec") or {}
-        return coverage.warnings("pod", spec, "spec.template.spec")
+        template = obj["spec"].get("template") or {}
+        named = podwarnings.of_name(obj["metadata"]["name"], podwarnings.POD_NAMES)
+        told = coverage.warnings("pod", template.get("spec") or {}, "spec.template.spec")
+        return named + podwarnings.of_pod(template, "spec.template") + told
 
 
 class PodTemplateStrategy(Strategy):
@@ -50,7 +52,8 @@ class PodTemplateStrategy(Strategy):
         obj["metadata"]["generation"] = old["metadata"].get("generation", 1) + changed
 
     def warnings(self, obj: Object) -> list[str]:
-        return coverage.warnings("pod", obj["template"].get("spec") or {}, "template.spec")
+        told = coverage.warnings("pod", obj["template"].get("spec") or {}, "template.spec")
+        return podwarnings.of_pod(obj["template"], "template") + told
 
 
 class ReplicationControllerStrategy(_Workload):
