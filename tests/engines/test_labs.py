@@ -12,6 +12,7 @@ from kubelab.course.lab import Lab
 from kubelab.home import Home
 from kubelab.widgets.blast_radius import BlastRadius
 from kubelab.widgets.failure_grid import FailureGrid
+from kubelab.widgets.layer_lab import LayerLab
 from kubelab.widgets.pod_anatomy import PodAnatomy
 from kubelab.widgets.probe_budget import ProbeBudget, verdict
 from kubelab.widgets.reconcile_trace import ReconcileTrace
@@ -154,3 +155,33 @@ def test_the_timeline_tells_the_story_of_a_crash_and_goes_back(chapter):
         assert timeline.trouble == "" and timeline.ended == ""
     finally:
         timeline.close()
+
+
+@pytest.mark.timeout(120)
+def test_the_layer_lab_says_what_was_done_again_what_is_new_and_what_is_wasted(chapter, tmp_path):
+    (tmp_path / "Dockerfile").write_text(
+        "FROM kubelab/python\nWORKDIR /hello\nRUN echo library > library.txt\nCOPY hello.py .\nRUN rm library.txt\n"
+    )
+    (tmp_path / "hello.py").write_text("print('hello')\n")
+    layer_lab = LayerLab(chapter("02"), tmp_path, tag="kubelab/layer-lab-test")
+    try:
+        layer_lab.build(nocache=True)
+        layer_lab.wait()
+        assert [layer["shared"] for layer in layer_lab.layers] == [True, False, False, False, False]
+        assert layer_lab.layers[2]["wasted"] == len("library\n")
+        layer_lab.edit("hello.py", "print('hello, you')\n")
+        layer_lab.build()
+        layer_lab.wait()
+        assert [step["cached"] for step in layer_lab.steps] == [False, True, True, False, False]
+        assert [layer["shared"] for layer in layer_lab.layers] == [True, True, True, False, False]
+        assert layer_lab.builds[-1]["fresh"] == len("print('hello, you')\n")
+        layer_lab.edit("Dockerfile", "FROM kubelab/python\nRUN false\n")
+        layer_lab.build()
+        with pytest.raises(course.LabError, match="returned a non-zero code: 1"):
+            layer_lab.wait()
+        with pytest.raises(course.LabError, match=r"is not among Dockerfile, hello\.py"):
+            layer_lab.edit("/etc/passwd", "")
+    finally:
+        for image in layer_lab.images:
+            layer_lab.lab.docker.images.remove(image.id, force=True)
+        layer_lab.close()
