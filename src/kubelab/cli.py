@@ -53,8 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     command("env", _env, 'Print what a shell needs for kubectl and docker: eval "$(kubelab env)".')
     base = command("base-image", _base_image, "Make kubelab/python where it is missing, and print its ID.")
     base.add_argument("--save", metavar="FILE", help="write it there as `docker save` would, for another engine")
-    node = command("node", _node, "Lose a node, as if its power had failed, or boot it again.")
-    node.add_argument("action", choices=["stop", "start"])
+    node = command("node", _node, "Lose a node, as if its power had failed, or boot it; cut its network, or heal it.")
+    node.add_argument("action", choices=["stop", "start", "cut", "heal"])
     node.add_argument("name", metavar="NAME", help="node-1 or node-2")
     restart = command("restart", _restart, "Restart one component.")
     restart.add_argument("name", metavar="COMPONENT")
@@ -169,7 +169,8 @@ def _env(_: argparse.Namespace, home: Home) -> int:
 
 def _node(arguments: argparse.Namespace, home: Home) -> int:
     ask(home, f"node-{arguments.action}", arguments.name)
-    print(f"{arguments.name} is {'lost' if arguments.action == 'stop' else 'back'}")
+    states = {"stop": "lost", "cut": "cut off"}
+    print(f"{arguments.name} is {states.get(arguments.action, 'back')}")
     return 0
 
 

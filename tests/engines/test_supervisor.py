@@ -1,5 +1,6 @@
 """One set of engines: nothing is left after any kind of end, nothing is lost that should stay."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import pytest
 from kubernetes import client, config
 
 from harness import eventually, kubelab, left_over, levels_here, processes_of, running_engines
+from kubelab.runtime.client import RuntimeClient
 from kubelab.supervisor import pids
 
 POD = {
@@ -127,6 +129,35 @@ def test_a_lost_node_is_noticed_and_comes_back_empty(lab):
         kubelab(lab, "node", "start", "node-1")
         eventually(lambda: node_is_ready(core, "node-1"), "the node is Ready again")
         eventually(lambda: before not in containers(core), "what ran there is gone")
+
+
+def test_a_node_that_is_cut_off_works_on_and_obeys_when_it_is_back(lab):
+    with api(lab) as core:
+        (before,) = containers(core)
+        pid = component(lab, "node-1")["pid"]
+        assert kubelab(lab, "node", "cut", "node-1").stdout == "node-1 is cut off\n"
+        assert component(lab, "node-1")["state"] == "cut"
+        eventually(lambda: not node_is_ready(core, "node-1"), "the node is NotReady", deadline=30)
+        conditions = {each.type: each for each in core.read_node("node-1").status.conditions}
+        assert (conditions["Ready"].status, conditions["Ready"].reason) == ("Unknown", "NodeStatusUnknown")
+        # Its grace period is 0, so the API server forgets it without waiting for a kubelet.
+        eventually(lambda: not core.list_namespaced_pod("default").items, "the pod is evicted", deadline=30)
+        assert state_in_runtime(lab, before) == "CONTAINER_RUNNING"  # nobody could tell the kubelet
+        assert component(lab, "node-1")["pid"] == pid
+        assert kubelab(lab, "node", "heal", "node-1").stdout == "node-1 is back\n"
+        eventually(lambda: node_is_ready(core, "node-1"), "the node is Ready again")
+        eventually(lambda: not state_in_runtime(lab, before), "the container is gone", deadline=30)
+
+
+def state_in_runtime(home, container_id):
+    """The container's state, "" where the runtime has none of that ID."""
+
+    async def ask():
+        async with RuntimeClient(home.runtime_socket) as runtime:
+            found = {each.id: each.state for each in await runtime.list_containers()}
+            return str(found.get(container_id.partition("://")[2], ""))
+
+    return asyncio.run(ask())
 
 
 def test_state_of_another_level_is_refused_with_the_next_step(lab):

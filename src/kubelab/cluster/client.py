@@ -7,6 +7,8 @@ apimachinery's api/errors). One `APIClient` is one connection pool; it is an asy
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -76,6 +78,8 @@ class APIClient:
             self._headers["Authorization"] = f"Bearer {config.token}"
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+        self._severed = False
+        self._watched: set[aiohttp.StreamReader] = set()
         self.on_write: Callable[[Resource, Object], None] | None = None  # told each object that was created or changed
 
     @classmethod
@@ -98,6 +102,17 @@ class APIClient:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    async def sever(self) -> None:
+        """As if the network were gone: what is open breaks, and every call raises Unavailable, until `restore()`."""
+        self._severed = True
+        for stream in self._watched:  # closing a session does not wake who waits for a stream's next bytes
+            stream.set_exception(aiohttp.ClientPayloadError("the network is gone"))
+        await self.close()
+
+    async def restore(self) -> None:
+        self._severed = False
+        await self.__aenter__()
 
     async def close(self) -> None:
         if self._session is not None:
@@ -213,17 +228,23 @@ class APIClient:
             async with self._open().get(url, params=params, timeout=no_limit) as response:
                 if response.status >= 400:
                     raise _error(response.status, await response.read())
-                async for line in _lines(response.content):
-                    event = orjson.loads(line)
-                    if event["type"] == "ERROR":
-                        raise error_from_status(event["object"])
-                    yield event["type"], event["object"]
+                self._watched.add(response.content)
+                try:
+                    async for line in _lines(response.content):
+                        event = orjson.loads(line)
+                        if event["type"] == "ERROR":
+                            raise error_from_status(event["object"])
+                        yield event["type"], event["object"]
+                finally:
+                    self._watched.discard(response.content)
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(self._config.server, error) from error
 
     # -- the wire
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._severed:
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         if self._session is None:
             raise RuntimeError("APIClient is not open: use `async with`")
         return self._session

@@ -57,6 +57,11 @@ class RuntimeClient:
     async def remove_machine(self, name: str) -> None:
         await self._call("remove_machine", name=name)
 
+    async def set_link(self, machine: str, *, up: bool) -> None:
+        """Pull a machine's cable to the lab's network, or plug it in again; what runs on it runs on. Level process: the
+        machines share the host's network, and nothing happens."""
+        await self._call("set_link", machine=machine, up=up)
+
     async def add_address(self, machine: str, ip: str) -> None:
         await self._call("add_address", machine=machine, ip=ip)
 
@@ -106,6 +111,10 @@ class RuntimeClient:
     async def update_container_resources(self, container_id: str, resources: Resources) -> None:
         """Other limits, in force at once; all of them are replaced."""
         await self._call("update_container_resources", id=container_id, resources=wire.to_wire(resources))
+
+    async def reopen_container_log(self, container_id: str) -> None:
+        """Its log file was renamed: let it write into a new one."""
+        await self._call("reopen_container_log", id=container_id)
 
     async def remove_container(self, container_id: str) -> None:
         await self._call("remove_container", id=container_id)

@@ -235,6 +235,10 @@ class Containers:
         if container.state is ContainerState.RUNNING:
             self._sample_memory(container)
 
+    def reopen_log(self, container_id: str) -> None:
+        """CRI's ReopenContainerLog."""
+        self.running(container_id)[1].reopen_log()
+
     async def kill_all(self, sandbox_id: str) -> None:
         await asyncio.gather(*(self.stop(each.id, 0) for each in self.list(sandbox_id=sandbox_id)))
 

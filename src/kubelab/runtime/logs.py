@@ -39,12 +39,23 @@ class LogWriter:
     """Appends the output of one container. `path` "" keeps nothing."""
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._file: BinaryIO | None = None
         self._pending: dict[str, bytes] = {"stdout": b"", "stderr": b""}
         if path:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            self._file = os.fdopen(descriptor, "ab", buffering=0)
+            self._file = self._open()
+
+    def _open(self) -> BinaryIO:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        return os.fdopen(descriptor, "ab", buffering=0)
+
+    def reopen(self) -> None:
+        """Go on in a new file of the same name: the old one was renamed."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # then the old file will do
+                old, self._file = self._file, self._open()
+                old.close()
 
     def write(self, stream: str, data: bytes) -> None:
         """Write the lines that `data` completes; keep the rest until more comes or `flush()`."""
@@ -95,10 +106,11 @@ def parse(line: bytes) -> LogEntry:
 
 
 class LogReader:
-    """A log file from a place on; `poll()` gives what has been added."""
+    """A log file from a place on; `poll()` gives what has been added, in the file that takes its place as well."""
 
     def __init__(self, path: str | os.PathLike[str], tail: int | None, since: datetime | str | None) -> None:
-        self._file = Path(path).open("rb")  # noqa: SIM115 (close() is ours)
+        self._path = Path(path)
+        self._file = self._path.open("rb")
         self._oldest = _rfc3339(since)
         self._rest = b""
         if tail is not None:
@@ -108,6 +120,20 @@ class LogReader:
         self._file.close()
 
     def poll(self) -> Iterator[LogEntry]:
+        rotated = self._is_rotated()  # asked before reading: then nothing more is written to the old file
+        yield from self._read()
+        if rotated:
+            self._file.close()
+            self._file, self._rest = self._path.open("rb"), b""
+            yield from self._read()
+
+    def _is_rotated(self) -> bool:
+        try:
+            return self._path.stat().st_ino != os.fstat(self._file.fileno()).st_ino
+        except FileNotFoundError:
+            return False
+
+    def _read(self) -> Iterator[LogEntry]:
         while block := self._file.read(_BLOCK):
             *lines, self._rest = (self._rest + block).split(b"\n")
             for entry in map(parse, lines):

@@ -68,7 +68,8 @@ def run(launch: Launch, control: socket.socket) -> None:
 
 class Monitor:
     """To the daemon: {"error"} | {"started", "pid", "namespaces"} with the terminal's master attached, then
-    {"exit_code", "finished_at"}. From the daemon: {"signal"}; its end means that it is gone."""
+    {"exit_code", "finished_at"}. From the daemon: {"signal"}, {"reopen"} (the log was renamed); its end means that it
+    is gone."""
 
     def __init__(self, launch: Launch, control: socket.socket) -> None:
         self._launch, self._control = launch, control
@@ -187,7 +188,10 @@ class Monitor:
         received = receive_datagram(self._control)
         if received is None:
             self.abandon()
-        os.kill(self._pid, received[0]["signal"])
+        if "reopen" in received[0]:
+            self._log.reopen()
+        else:
+            os.kill(self._pid, received[0]["signal"])
 
     def _copy(self, descriptor: int) -> bool:
         """Copy what there is into the log. False at the end of the stream."""

@@ -76,6 +76,9 @@ class Namespaces:
     async def remove_address(self, machine: str, address: str) -> None:
         await self._lan.machines[machine].remove_address(address)
 
+    async def set_link(self, machine: str, up: bool) -> None:
+        await self._lan.machines[machine].set_link(up)
+
     def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         return network.socket_inside(self._lan.machines[machine].namespace, family, kind), OWN_NETWORK
 

@@ -65,6 +65,10 @@ class Rtnetlink:
         request = self._iproute.link("set", index=await self._index(link), state="up")
         await _answer(f"set {link} up", request)
 
+    async def set_down(self, link: str) -> None:
+        request = self._iproute.link("set", index=await self._index(link), state="down")
+        await _answer(f"set {link} down", request)
+
     async def add_address(self, link: str, address: str) -> None:
         """`address` with its prefix, "10.244.1.1/24"."""
         request = self._iproute.addr("add", **await self._address(link, address))

@@ -99,6 +99,12 @@ class Machine:
         with inside(self.namespace):
             return Rtnetlink()
 
+    async def set_link(self, up: bool) -> None:
+        """The LAN's end of the cable: at the machine's the link stays, with its addresses and routes, but for the
+        carrier."""
+        async with Rtnetlink() as lan:
+            await (lan.set_up(self._port) if up else lan.set_down(self._port))
+
     async def route_to(self, other: Machine) -> None:
         async with self.netlink() as link:
             await link.add_route(other.config.pod_cidr, other.lan_address)

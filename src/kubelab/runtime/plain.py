@@ -79,6 +79,9 @@ class Plain:
     async def remove_address(self, machine: str, address: str) -> None:
         """Nothing was added."""
 
+    async def set_link(self, machine: str, up: bool) -> None:
+        """There is no cable: the machines share the host's network."""
+
     def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         address = self._machines[machine][0].address.partition("/")[0]
         return socket.socket(family, kind), Addresses(address, address, self._shift)

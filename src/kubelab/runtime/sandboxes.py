@@ -56,6 +56,9 @@ class Sandboxes:
     async def remove_address(self, machine: str, address: str) -> None:
         await self._isolation.remove_address(self._machine(machine).name, address)
 
+    async def set_link(self, machine: str, up: bool) -> None:
+        await self._isolation.set_link(self._machine(machine).name, up)
+
     # -- sandboxes
 
     def get(self, sandbox_id: str) -> Sandbox:

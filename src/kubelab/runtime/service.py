@@ -98,6 +98,8 @@ _METHODS: dict[str, Callable[[RuntimeService, Parameters], Any]] = {
     "start_container": lambda self, given: self.containers.start(given["id"]),
     "stop_container": lambda self, given: self.containers.stop(given["id"], given["timeout"]),
     "kill_container": lambda self, given: self.containers.kill(given["id"], given["signum"]),
+    "reopen_container_log": lambda self, given: self.containers.reopen_log(given["id"]),
+    "set_link": lambda self, given: self.sandboxes.set_link(given["machine"], given["up"]),
     "remove_container": lambda self, given: self.containers.remove(given["id"]),
     "pause_container": lambda self, given: self.containers.pause(given["id"]),
     "resume_container": lambda self, given: self.containers.resume(given["id"]),

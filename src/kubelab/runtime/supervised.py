@@ -90,6 +90,12 @@ class Supervised:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has just ended; _hear() will know
                 send_datagram(self._control, {"signal": signum})
 
+    def reopen_log(self) -> None:
+        """The log file was renamed: write into a new one."""
+        if not self.exited.done():
+            with contextlib.suppress(OSError):
+                send_datagram(self._control, {"reopen": True})
+
     def _hear(self) -> None:
         received = receive_datagram(self._control)
         message, descriptors = received or ({}, [])

@@ -111,6 +111,10 @@ class Child:
         self._pid_file.unlink(missing_ok=True)
         return code
 
+    def signal(self, signum: int) -> None:
+        if self.pid is not None and self._process is not None:
+            self._process.send_signal(signum)
+
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL after STOP_TIMEOUT."""
         if self.pid is None:

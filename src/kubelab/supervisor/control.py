@@ -74,5 +74,7 @@ class Control:
             "restart": self.supervisor.restart,
             "node-stop": self.supervisor.stop_node,
             "node-start": self.supervisor.start_node,
+            "node-cut": self.supervisor.cut_node,
+            "node-heal": self.supervisor.heal_node,
             "profile": self.supervisor.set_profile,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from .base_image import make_base_image
 from .child import Child, StartError, describe
 from .units import CONTROL_PLANE, ENGINE, RUNTIME, Unit, restarted_by_profile, units
 
+CUT, HEAL = signal.SIGUSR1, signal.SIGUSR2  # what a node agent hears (kubelab.cluster.kubelet.cable)
 BACKOFF, BACKOFF_CAP = 0.5, 30.0  # seconds before the first restart, doubling to the cap
 STARTING = "starting"  # heads the lines of one start in the supervisor's log
 CALM = 60.0  # seconds of running after which the back-off starts again
@@ -29,11 +31,13 @@ class Refused(Exception):
 
 @dataclass
 class Kept:
-    """A unit that is kept running. `state`: starting | ready | backoff | stopped | lost."""
+    """A unit that is kept running. `state`: starting | ready | backoff | stopped | lost; shown as cut while a node that
+    is ready has no network."""
 
     child: Child
     state: str = "starting"
     restarts: int = 0
+    cut: bool = False
     delay: float = field(default_factory=lambda: BACKOFF)
     last_error: str = ""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -97,6 +101,7 @@ class Supervisor:
         if kept.state == "lost":
             return
         await self._halt(kept, "lost", gently=False)
+        kept.cut = False
         from kubelab.runtime.client import RuntimeClient
 
         async with RuntimeClient(self.home.runtime_socket) as runtime:
@@ -107,6 +112,27 @@ class Supervisor:
         kept = self._node(name)
         if kept.state == "lost":
             await self._start_again(kept)
+
+    async def cut_node(self, name: str) -> None:
+        """The machine's network is gone: agent and containers go on, and nobody hears of them."""
+        await self._set_cut(name, True)
+
+    async def heal_node(self, name: str) -> None:
+        """The machine's network is back."""
+        await self._set_cut(name, False)
+
+    async def _set_cut(self, name: str, cut: bool) -> None:
+        kept = self._node(name)
+        if kept.state != "ready":
+            raise Refused(f"{name} is {kept.state}: only the network of a node that runs can be cut and healed")
+        if kept.cut == cut:
+            return
+        kept.cut = cut
+        from kubelab.runtime.client import RuntimeClient
+
+        async with RuntimeClient(self.home.runtime_socket) as runtime:
+            await runtime.set_link(name, up=not cut)
+        kept.child.signal(CUT if cut else HEAL)
 
     async def set_profile(self, name: str) -> None:
         """Rewrite the settings and restart what reads them; containers go on."""
@@ -125,7 +151,7 @@ class Supervisor:
         components = [
             {
                 "name": name,
-                "state": kept.state,
+                "state": "cut" if kept.cut and kept.state == "ready" else kept.state,
                 "pid": kept.child.pid,
                 "restarts": kept.restarts,
                 "uptime_seconds": round(time.time() - kept.child.started_at, 1) if kept.child.pid else 0,
@@ -156,6 +182,8 @@ class Supervisor:
             self._write_settings()
         kept.state = "ready"
         kept.ready.set()
+        if kept.cut:  # a new agent on a machine without a network
+            kept.child.signal(CUT)
         log.info("%s is ready: %s", kept.child.unit.name, kept.child.facts)
 
     def _write_settings(self) -> None:

@@ -13,6 +13,7 @@ from kubelab.cluster.dns.resolver import Resolver, nameservers
 from kubelab.cluster.dns.server import NameServer
 from kubelab.cluster.dns.zone import Zone
 from kubelab.cluster.informer import Informer
+from kubelab.cluster.kubelet.cable import Cable
 from kubelab.cluster.kubelet.config import KubeletConfiguration
 from kubelab.cluster.kubelet.kubelet import Kubelet
 from kubelab.cluster.kubelet.server import KubeletServer
@@ -67,6 +68,7 @@ async def start(stack: AsyncExitStack, home: Home, name: str) -> Kubelet:
     await proxy.start()
     await namespaces.synced()
     await names.start()
+    Cable(client, server, proxy).listen()
     return kubelet
 
 

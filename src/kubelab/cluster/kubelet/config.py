@@ -42,6 +42,9 @@ class KubeletConfiguration:
     nodeLeaseDurationSeconds: int = 40
     maxPods: int = 110
     syncFrequency: float = 60.0
+    containerLogMaxSize: str = "10Mi"
+    containerLogMaxFiles: int = 5
+    containerLogMonitorInterval: float = 10.0
     clusterDNS: tuple[str, ...] = ()
     clusterDomain: str = "cluster.local"
     resolvConf: str = "/etc/resolv.conf"

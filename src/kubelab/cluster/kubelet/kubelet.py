@@ -25,6 +25,7 @@ from kubelab.cluster.kubelet.eviction import EvictionManager
 from kubelab.cluster.kubelet.image_puller import ImagePuller
 from kubelab.cluster.kubelet.images import ImageManager, Puller
 from kubelab.cluster.kubelet.lifecycle import HookRunner
+from kubelab.cluster.kubelet.log_rotation import LogRotation
 from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.node_lease import NodeLease
 from kubelab.cluster.kubelet.node_status import NodeStatus
@@ -101,6 +102,7 @@ class Kubelet:
         known = await self._runtime_pods.relist()
         self._spawn(self._follow_runtime(), "runtime events")
         self._spawn(self._evictions.run(), "evictions")
+        self._spawn(LogRotation(self._node).run(), "log rotation")
         await self._services.synced()
         self._pod_informer.add_handler(
             self._workers.update, lambda old, new: self._changed(old, new), self._workers.remove

@@ -38,7 +38,6 @@ class NodeStatus:
         self._client, self._images = client, images
         self._alarm = Alarm(node.clock)
         self._conditions: dict[str, dict[str, Any]] = {}
-        self._reported: dict[str, Any] = {}
         self._reported_at = 0.0
         self.runtime_error = ""
         self.endpoint: tuple[str, int] = ("", 0)  # where the kubelet's own server listens on the host
@@ -79,7 +78,6 @@ class NodeStatus:
             metadata = {key: node["metadata"][key] for key in ("labels", "annotations")}
             patch = {"metadata": metadata}
             known = await self._client.patch(NODES, self._config.nodeName, patch, type="merge")
-            self._conditions = {c["type"]: c for c in known.get("status", {}).get("conditions", [])}
             return known
 
     def _initial_node(self) -> dict[str, Any]:
@@ -102,12 +100,15 @@ class NodeStatus:
         }
 
     async def _report(self) -> None:
+        """Others write conditions as well (the node life-cycle controller, when it does not hear of us), so what the
+        API has is read first, as upstream does."""
+        known = (await self._client.get(NODES, self._config.nodeName)).get("status", {})
+        self._conditions = {c["type"]: c for c in known.get("conditions", [])}
         status = self._status()
         due = self._clock.monotonic() - self._reported_at >= self._config.nodeStatusReportFrequency
-        if _without_heartbeats(status) == _without_heartbeats(self._reported) and not due:
-            return
-        await self._client.patch(NODES, self._config.nodeName, {"status": status}, subresource="status")
-        self._reported, self._reported_at = status, self._clock.monotonic()
+        if due or _comparable(status) != _comparable({key: known.get(key) for key in status}):
+            await self._client.patch(NODES, self._config.nodeName, {"status": status}, subresource="status")
+            self._reported_at = self._clock.monotonic()
 
     def _status(self) -> dict[str, Any]:
         capacity = self.allocatable()
@@ -160,6 +161,8 @@ class NodeStatus:
         return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "uid": name}}
 
 
-def _without_heartbeats(status: dict[str, Any]) -> dict[str, Any]:
-    conditions = [{k: v for k, v in c.items() if k != "lastHeartbeatTime"} for c in status.get("conditions", [])]
-    return {**status, "conditions": conditions}
+def _comparable(status: dict[str, Any]) -> dict[str, Any]:
+    """Our conditions by type and without heartbeats; what is empty may as well be absent."""
+    own = [c for c in status.get("conditions") or [] if c["type"] in HEALTHY]
+    conditions = {c["type"]: {k: v for k, v in c.items() if k != "lastHeartbeatTime"} for c in own}
+    return {key: value for key, value in {**status, "conditions": conditions}.items() if value}

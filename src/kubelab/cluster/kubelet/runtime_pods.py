@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from pathlib import Path
 
+from kubelab.cluster.kubelet import log_rotation
 from kubelab.cluster.kubelet.runtime_status import POD_UID, TERMINATION_PATH, RuntimePod
 from kubelab.cluster.kubelet.termination_message import with_message
 from kubelab.runtime.api import ContainerState, ContainerStatus, PodSandboxStatus, RuntimeServiceError
@@ -80,6 +81,8 @@ class RuntimePods:
 
 
 def _forget_files(container: ContainerStatus) -> None:
+    for rotated in log_rotation.rotated_files(Path(container.config.log_path)) if container.config.log_path else ():
+        rotated.unlink(missing_ok=True)
     for path in (container.config.log_path, container.config.annotations.get(TERMINATION_PATH, "")):
         if path:
             Path(path).unlink(missing_ok=True)

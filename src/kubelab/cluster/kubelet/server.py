@@ -40,6 +40,7 @@ class KubeletServer:
     def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
         self._runner: web.AppRunner | None = None
+        self._port = 0
 
     async def start(self) -> tuple[str, int]:
         application = web.Application(middlewares=[self._authenticate])
@@ -61,13 +62,16 @@ class KubeletServer:
             application, handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._kubelet.config.port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port or self._kubelet.config.port)
         await site.start()
-        return self._runner.addresses[0][:2]
+        address = self._runner.addresses[0][:2]
+        self._port = address[1]  # started again, it is where it was
+        return address
 
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+            self._runner = None
 
     @web.middleware
     async def _authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -9,7 +9,9 @@ node's.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import socket
 from typing import Any
 
@@ -48,6 +50,7 @@ class ServiceProxy:
         self._addresses: set[str] = set()
         self._warned: set[tuple[Any, ...]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._cut = False
 
     async def start(self) -> None:
         for informer in (self._services, self._slices):
@@ -73,6 +76,11 @@ class ServiceProxy:
         self._addresses.clear()
         self._alarm.ring()
 
+    def set_cut(self, cut: bool) -> None:
+        """Whether the node is cut off: then nobody reaches it from the host, nor from it the API server."""
+        self._cut = cut
+        self._alarm.ring()
+
     async def _run(self) -> None:
         complete = True
         while True:
@@ -88,7 +96,7 @@ class ServiceProxy:
         config = self._config
         services = self._services.list()
         rules = make_rules(services, self._slices.list(), config.nodeName, config.node_ip, config.hostAddress)
-        served = {front: back for front, back in rules.items() if back.endpoints}
+        served = {front: back for front, back in rules.items() if back.endpoints and not self._is_away(front)}
         for frontend in self._forwarders.keys() - served.keys():
             self._forwarders.pop(frontend).close()
         complete = await self._reconcile_addresses({s["spec"]["clusterIP"] for s in services if has_cluster_ip(s)})
@@ -97,6 +105,9 @@ class ServiceProxy:
         for service in services:
             self._warn_unsupported(service)
         return complete
+
+    def _is_away(self, frontend: Frontend) -> bool:
+        return self._cut and frontend.where == "host"
 
     async def _reconcile_addresses(self, wanted: set[str]) -> bool:
         complete = True
@@ -126,6 +137,8 @@ class ServiceProxy:
 
     async def _socket_to(self, endpoint: Address) -> socket.socket:
         """A socket that reaches the endpoint: from inside the machine, or on the host where the API server listens."""
+        if endpoint[0] == LOOPBACK and self._cut:
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         if endpoint[0] == LOOPBACK:
             made = socket.socket()
             made.setblocking(False)
