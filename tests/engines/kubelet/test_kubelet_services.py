@@ -123,9 +123,42 @@ async def test_a_client_stays_with_its_endpoint(bench: Bench) -> None:
     assert {await ask(host, port) for _ in range(10)} <= {first}
 
 
-async def test_a_port_that_is_not_tcp_is_told(bench: Bench) -> None:
-    await bench.create("a", shell("sleep 100"))
+UDP_ECHO = """
+import os, socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind((os.environ["IP"], 8000))
+while True:
+    data, client = server.recvfrom(2000)
+    server.sendto(os.environ["HOSTNAME"].encode() + b" " + data, client)
+"""
+UDP_ASK = """
+import socket, sys, time
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asking.settimeout(1)
+while True:
+    try:
+        asking.connect((sys.argv[1], 8080)); asking.send(b"hello"); print(asking.recv(2000).decode()); break
+    except OSError:
+        time.sleep(.1)
+"""
+
+
+async def test_should_be_able_to_reach_a_udp_service(bench: Bench) -> None:
+    await bench.create("a", python(UDP_ECHO, env=IP))
+    await bench.ready("a")
     metadata = {"name": "udp", "namespace": bench.namespace}
-    spec = {"selector": {"app": "a"}, "ports": [{"port": 53, "protocol": "UDP"}]}
+    spec = {"selector": {"app": "a"}, "ports": [{"port": 8080, "targetPort": 8000, "protocol": "UDP"}]}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    made = await bench.client.create(SERVICES, service)
+    client = python(UDP_ASK)
+    client["command"].append(made["spec"]["clusterIP"])
+    await bench.create("client", client, restartPolicy="Never")
+    assert await bench.output("client") == "a hello\n"
+
+
+async def test_a_port_that_is_neither_tcp_nor_udp_is_told(bench: Bench) -> None:
+    await bench.create("a", shell("sleep 100"))
+    metadata = {"name": "sctp", "namespace": bench.namespace}
+    spec = {"selector": {"app": "a"}, "ports": [{"port": 53, "protocol": "SCTP"}]}
     await bench.client.create(SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
-    assert "forwards TCP only" in await bench.event("udp", "UnsupportedProtocol")
+    assert "forwards TCP and UDP only" in await bench.event("sctp", "UnsupportedProtocol")

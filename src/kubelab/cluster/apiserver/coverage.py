@@ -54,7 +54,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
     },
     "job": {},
     "service": {
-        "externalIPs": "the service proxy serves cluster IPs and node ports only",
         "healthCheckNodePort": "there are no load balancers",
         "loadBalancerClass": "there are no load balancers",
         "loadBalancerIP": "there are no load balancers",

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import socket
 from collections.abc import Awaitable, Callable
 
 from kubelab.clock import Clock
+from kubelab.cluster.proxy.balancer import Balancer
 from kubelab.cluster.proxy.rules import Address, Backend
 from kubelab.runtime.api import RuntimeServiceError
 
@@ -91,11 +91,18 @@ class Forwarder:
     """Takes connections on a bound socket for as long as it is open."""
 
     def __init__(self, backend: Backend, open_socket: OpenSocket, clock: Clock) -> None:
-        self.backend = backend
-        self._open_socket, self._clock = open_socket, clock
+        self._balancer = Balancer(backend, clock)
+        self._open_socket = open_socket
         self._server: asyncio.Server | None = None
         self._connecting: set[asyncio.Task[None]] = set()
-        self._sticky: dict[str, tuple[Address, float]] = {}  # client IP -> endpoint, last used
+
+    @property
+    def backend(self) -> Backend:
+        return self._balancer.backend
+
+    @backend.setter
+    def backend(self, backend: Backend) -> None:
+        self._balancer.backend = backend
 
     async def start(self, bound: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -134,13 +141,5 @@ class Forwarder:
             raise
 
     def choose(self, client_ip: str) -> Address:
-        """One of the endpoints at random, or the one that the client has had within the affinity's time."""
-        endpoints, affinity = self.backend.endpoints, self.backend.affinity
-        if not affinity:
-            return random.choice(endpoints)
-        now = self._clock.monotonic()
-        address, used = self._sticky.get(client_ip, (None, 0.0))
-        if address not in endpoints or now - used > affinity:
-            address = random.choice(endpoints)
-        self._sticky[client_ip] = (address, now)
-        return address
+        """The endpoint for a new connection of this client."""
+        return self._balancer.choose(client_ip)

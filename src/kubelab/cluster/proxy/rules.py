@@ -13,6 +13,8 @@ from typing import Any
 Service = dict[str, Any]
 Slice = dict[str, Any]
 Address = tuple[str, int]
+PortKey = tuple[str, str]
+PROTOCOLS = ("TCP", "UDP")
 
 SERVICE_NAME = "kubernetes.io/service-name"
 DEFAULT_AFFINITY_SECONDS = 10800
@@ -25,6 +27,7 @@ class Frontend:
     where: str
     ip: str
     port: int
+    protocol: str = "TCP"
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,18 @@ def make_rules(
         if not has_cluster_ip(service):
             continue
         for port in spec.get("ports") or []:
-            if port.get("protocol", "TCP") != "TCP":
+            protocol = port.get("protocol", "TCP")
+            if protocol not in PROTOCOLS:
                 continue
-            endpoints = by_service.get(key, {}).get(port.get("name", ""), [])
+            endpoints = by_service.get(key, {}).get((port.get("name", ""), protocol), [])
             inside = Backend(key, _usable(endpoints, spec.get("internalTrafficPolicy"), node), _affinity(spec))
-            rules[Frontend("node", spec["clusterIP"], port["port"])] = inside
+            rules[Frontend("node", spec["clusterIP"], port["port"], protocol)] = inside
+            outside = Backend(key, _usable(endpoints, spec.get("externalTrafficPolicy"), node), _affinity(spec))
+            for ip in spec.get("externalIPs") or []:
+                rules[Frontend("node", ip, port["port"], protocol)] = outside
             if node_port := port.get("nodePort"):
-                outside = Backend(key, _usable(endpoints, spec.get("externalTrafficPolicy"), node), _affinity(spec))
                 for where, ip in {ip: (where, ip) for where, ip in (("node", node_ip), ("host", host_ip))}.values():
-                    rules[Frontend(where, ip, node_port)] = outside
+                    rules[Frontend(where, ip, node_port, protocol)] = outside
     return rules
 
 
@@ -75,12 +81,12 @@ def has_cluster_ip(service: Service) -> bool:
 
 def unsupported_ports(service: Service) -> list[dict[str, Any]]:
     """Ports that this proxy does not serve."""
-    return [p for p in service["spec"].get("ports") or [] if p.get("protocol", "TCP") != "TCP"]
+    return [p for p in service["spec"].get("ports") or [] if p.get("protocol", "TCP") not in PROTOCOLS]
 
 
-def _endpoints_by_service(slices: Iterable[Slice]) -> dict[tuple[str, str], dict[str, list[Endpoint]]]:
-    """(namespace, service) -> port name -> endpoints."""
-    found: dict[tuple[str, str], dict[str, list[Endpoint]]] = defaultdict(lambda: defaultdict(list))
+def _endpoints_by_service(slices: Iterable[Slice]) -> dict[tuple[str, str], dict[PortKey, list[Endpoint]]]:
+    """(namespace, service) -> name and protocol of the port -> endpoints."""
+    found: dict[tuple[str, str], dict[PortKey, list[Endpoint]]] = defaultdict(lambda: defaultdict(list))
     for each in slices:
         metadata = each["metadata"]
         name = (metadata.get("labels") or {}).get(SERVICE_NAME)
@@ -88,7 +94,7 @@ def _endpoints_by_service(slices: Iterable[Slice]) -> dict[tuple[str, str], dict
             continue
         for port in each.get("ports") or []:
             if port.get("port"):
-                named = found[metadata["namespace"], name][port.get("name") or ""]
+                named = found[metadata["namespace"], name][port.get("name") or "", port.get("protocol", "TCP")]
                 named += [_endpoint(e, port["port"]) for e in each.get("endpoints") or [] if e.get("addresses")]
     return found
 

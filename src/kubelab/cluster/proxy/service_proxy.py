@@ -13,6 +13,7 @@ import errno
 import logging
 import os
 import socket
+from functools import partial
 from typing import Any
 
 from kubelab.clock import Clock
@@ -22,12 +23,14 @@ from kubelab.cluster.kubelet.alarm import Alarm
 from kubelab.cluster.kubelet.config import KubeletConfiguration
 from kubelab.cluster.proxy.forwarder import Forwarder
 from kubelab.cluster.proxy.rules import Address, Backend, Frontend, has_cluster_ip, make_rules, unsupported_ports
+from kubelab.cluster.proxy.udp import UDPForwarder
 from kubelab.runtime.api import RuntimeServiceError
 from kubelab.runtime.client import RuntimeClient
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
+KINDS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 LOOPBACK = "127.0.0.1"  # at the level process pods have loopback addresses too, but never this one
 
 
@@ -46,7 +49,7 @@ class ServiceProxy:
         self._config, self._runtime = config, runtime
         self._services, self._slices = services, slices
         self._recorder, self._clock, self._alarm = recorder, clock, Alarm(clock)
-        self._forwarders: dict[Frontend, Forwarder] = {}
+        self._forwarders: dict[Frontend, Forwarder | UDPForwarder] = {}
         self._addresses: set[str] = set()
         self._warned: set[tuple[Any, ...]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -99,7 +102,9 @@ class ServiceProxy:
         served = {front: back for front, back in rules.items() if back.endpoints and not self._is_away(front)}
         for frontend in self._forwarders.keys() - served.keys():
             self._forwarders.pop(frontend).close()
-        complete = await self._reconcile_addresses({s["spec"]["clusterIP"] for s in services if has_cluster_ip(s)})
+        wanted = {front.ip for front in rules if front.where == "node"} - {config.node_ip}
+        wanted |= {s["spec"]["clusterIP"] for s in services if has_cluster_ip(s)}
+        complete = await self._reconcile_addresses(wanted)
         for frontend, backend in served.items():
             complete &= await self._serve(frontend, backend)
         for service in services:
@@ -126,7 +131,8 @@ class ServiceProxy:
         if frontend in self._forwarders:
             self._forwarders[frontend].backend = backend
             return True
-        forwarder = Forwarder(backend, self._socket_to, self._clock)
+        kind = UDPForwarder if frontend.protocol == "UDP" else Forwarder
+        forwarder = kind(backend, partial(self._socket_to, kind=KINDS[frontend.protocol]), self._clock)
         try:
             await forwarder.start(await self._bind(frontend))
         except (OSError, RuntimeServiceError) as error:
@@ -135,22 +141,26 @@ class ServiceProxy:
         self._forwarders[frontend] = forwarder
         return True
 
-    async def _socket_to(self, endpoint: Address) -> socket.socket:
+    async def _socket_to(self, endpoint: Address, kind: socket.SocketKind) -> socket.socket:
         """A socket that reaches the endpoint: from inside the machine, or on the host where the API server listens."""
         if endpoint[0] == LOOPBACK and self._cut:
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         if endpoint[0] == LOOPBACK:
-            made = socket.socket()
+            made = socket.socket(type=kind)
             made.setblocking(False)
             return made
-        return await self._runtime.open_socket(self._config.nodeName)
+        return await self._runtime.open_socket(self._config.nodeName, type=kind)
 
     async def _bind(self, frontend: Frontend) -> socket.socket:
         """A bound socket, in the machine or on the host.
 
         Machines that share the host's network (level process) share the cluster IPs too: each may listen on them.
         """
-        made = await self._runtime.open_socket(self._config.nodeName) if frontend.where == "node" else socket.socket()
+        kind = KINDS[frontend.protocol]
+        if frontend.where == "node":
+            made = await self._runtime.open_socket(self._config.nodeName, type=kind)
+        else:
+            made = socket.socket(type=kind)
         try:
             made.setblocking(False)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -171,7 +181,8 @@ class ServiceProxy:
 
     def _warn_unsupported(self, service: dict[str, Any]) -> None:
         for port in unsupported_ports(service):
-            message = f"port {port['port']}/{port['protocol']} is not served: the service proxy forwards TCP only"
+            what = f"port {port['port']}/{port['protocol']} is not served"
+            message = f"{what}: the service proxy forwards TCP and UDP only"
             self._warn(service, "UnsupportedProtocol", message)
 
     def _warn(self, service: dict[str, Any] | None, reason: str, message: str) -> None:

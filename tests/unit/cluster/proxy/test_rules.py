@@ -89,7 +89,7 @@ def test_headless_and_external_services_have_no_rules() -> None:
 
 
 def test_other_protocols_are_left_out_and_named() -> None:
-    mixed = service({"port": 53, "protocol": "UDP"}, {"port": 80})
+    mixed = service({"port": 53, "protocol": "SCTP"}, {"port": 80})
     assert [f.port for f in rules(mixed)] == [80]
     assert [p["port"] for p in unsupported_ports(mixed)] == [53]
 
@@ -100,3 +100,17 @@ def test_client_ip_affinity_lasts_three_hours_or_as_asked() -> None:
     config = {"clientIP": {"timeoutSeconds": 60}}
     asked = service(sessionAffinity="ClientIP", sessionAffinityConfig=config)
     assert rules(asked)[frontend].affinity == 60
+
+
+def test_an_external_ip_is_an_address_of_the_node() -> None:
+    table = rules(service(externalIPs=["192.0.2.7"]), endpoint_slice(endpoint("10.244.1.2")))
+    assert ips(table[Frontend("node", "192.0.2.7", 80)]) == ["10.244.1.2"]
+
+
+def test_one_port_for_two_protocols() -> None:
+    both = service({"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53})
+    udp = endpoint_slice(endpoint("10.244.1.2"), name="dns")
+    udp["ports"][0]["protocol"] = "UDP"
+    table = rules(both, udp, endpoint_slice(endpoint("10.244.1.3"), name="dns-tcp"))
+    assert ips(table[Frontend("node", "10.96.0.7", 53, "UDP")]) == ["10.244.1.2"]
+    assert ips(table[Frontend("node", "10.96.0.7", 53)]) == ["10.244.1.3"]
