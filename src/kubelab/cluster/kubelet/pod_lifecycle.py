@@ -50,6 +50,7 @@ class PodLifecycle:
         self._node, self._pods, self._syncer, self._statuses = node, pods, syncer, statuses
         self._probes, self.volumes, self._reasons, self._allocatable = probes, volumes, reasons, allocatable
         self._failed: dict[str, tuple[str, str]] = {}  # pod UID -> reason and message of a pod that the kubelet ends
+        self._admitted: dict[str, Pod] = {}  # pod UID -> a pod that has its place here
         self._evicted: dict[str, str] = {}  # pod UID -> why
         self._refreshed: dict[str, float] = {}  # pod UID -> when its volumes were set up last
 
@@ -59,7 +60,7 @@ class PodLifecycle:
         SyncError where it has to be tried again later.
         """
         observed = await self._pods.get(podutil.uid(pod))
-        if why := admission.reject(pod):
+        if why := admission.reject(pod) or self._overload(pod, observed):
             return self._fail(pod, observed, why)
         self._probes.add_pod(pod)
         status = self._generate(pod, observed)
@@ -113,6 +114,20 @@ class PodLifecycle:
         self._refreshed.pop(uid, None)
         self._failed.pop(uid, None)
         self._evicted.pop(uid, None)
+        self._admitted.pop(uid, None)
+
+    def _overload(self, pod: Pod, observed: RuntimePod) -> tuple[str, str] | None:
+        """Asked once: a pod that was admitted, or that runs here from before this agent, stays."""
+        uid = podutil.uid(pod)
+        if uid not in self._admitted and not observed.sandboxes:
+            others = [p for u, p in self._admitted.items() if not self._is_over(u)]
+            if why := self._failed.get(uid) or admission.overload(pod, others, self._allocatable()):
+                return why
+        self._admitted[uid] = pod
+        return None
+
+    def _is_over(self, pod_uid: str) -> bool:
+        return (self._statuses.get(pod_uid) or {}).get("phase") in TERMINAL_PHASES
 
     def evict(self, pod_uid: str, message: str) -> None:
         """End the pod at the next sync, with a second for its containers to stop in."""
@@ -139,7 +154,8 @@ class PodLifecycle:
         """The kubelet itself ends the pod: phase Failed, with reason and message of its own."""
         reason, message = why
         self._failed[podutil.uid(pod)] = why
-        self._node.recorder.event(pod, "Normal" if why == DEADLINE else "Warning", reason, message)
+        told = message.removeprefix(admission.REJECTED)
+        self._node.recorder.event(pod, "Normal" if why == DEADLINE else "Warning", reason, told)
         self._statuses.set(pod, self._generate(pod, observed))
 
     def _generate(self, pod: Pod, observed: RuntimePod, *, terminal: bool = False) -> Status:
