@@ -323,6 +323,15 @@ async def test_what_our_client_pushes_comes_back_and_outlives_the_server(address
         await again.stop()
 
 
+async def test_what_was_pushed_stays_when_the_engine_s_image_of_that_name_goes(address, store, tmp_path):
+    image_id = lab_image(store, "team/app:1")
+    reference = parse(f"{address}/team/app:1")
+    async with Registry(reference, actions="pull,push") as registry:
+        await push(store, registry, reference, store.get_image(image_id))
+        store.delete(image_id)
+        assert (await pull(ImageStore(tmp_path / "other"), registry, reference, AMD)).image_id == image_id
+
+
 async def test_a_layer_is_mounted_where_another_repository_has_it(address, store):
     lines = []
 

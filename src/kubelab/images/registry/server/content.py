@@ -22,6 +22,16 @@ class Content:
     def blob(self, name: str, digest: str) -> Path | None:
         return self.pushed.blob(name, digest) or self.lab.blob(name, digest)
 
+    def keep(self, name: str, digest: str) -> bool:
+        """See that a blob stays when the engine's image that it belongs to goes. False where there is no such blob."""
+        if self.pushed.blob(name, digest):
+            return True
+        path = self.lab.blob(name, digest)
+        if path is None:
+            return False
+        self.pushed.adopt(name, digest, path)
+        return True
+
     def manifest(self, name: str, reference: str) -> StoredManifest | None:
         """By tag or digest."""
         digest = reference if DIGEST.fullmatch(reference) else self.pushed.resolve(name, reference)

@@ -159,13 +159,12 @@ def _keep(content: Content, name: str, reference: str, manifest: StoredManifest)
     try:
         index = manifest.media_type in (OCI_INDEX, MANIFEST_LIST)
         if index:
-            missing = [
-                each.digest for each in _descriptors(found, "manifests") if not content.manifest(name, each.digest)
-            ]
+            parts = _descriptors(found, "manifests")
+            missing = [each.digest for each in parts if not _keep_part(content, name, each.digest)]
         else:
             parts = [Descriptor.of(found.get("config")), *_descriptors(found, "layers")]
             needed = [each for each in parts if not any(word in each.media_type for word in FOREIGN)]
-            missing = [each.digest for each in needed if not content.blob(name, each.digest)]
+            missing = [each.digest for each in needed if not content.keep(name, each.digest)]
         subject = Descriptor.of(found["subject"]).digest if found.get("subject") else ""
     except InvalidManifest as error:
         raise ProtocolError("MANIFEST_INVALID", str(error)) from None
@@ -175,6 +174,17 @@ def _keep(content: Content, name: str, reference: str, manifest: StoredManifest)
     if ":" not in reference:
         content.pushed.tag(name, reference, manifest.digest)
     return subject
+
+
+def _keep_part(content: Content, name: str, digest: str) -> bool:
+    """See that a manifest of an index stays, with all that it needs. False where there is none."""
+    if content.pushed.manifest(name, digest):
+        return True
+    found = content.lab.manifest(name, digest)
+    if found is None:
+        return False
+    _keep(content, name, digest, found)
+    return True
 
 
 def _descriptors(found: dict[str, Any], key: str) -> list[Descriptor]:

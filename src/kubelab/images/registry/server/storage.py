@@ -14,7 +14,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +61,18 @@ class Storage:
     def keep_blob(self, name: str, digest: str, content: Path) -> None:
         """Take over a verified file, and note that the repository has it."""
         content.replace(self._blobs / _hex(digest))
+        self.mark(name, digest)
+
+    def adopt(self, name: str, digest: str, content: Path) -> None:
+        """Keep a blob that somebody else has too: the same bytes on disk, where that is possible."""
+        target = self._blobs / _hex(digest)
+        if not target.exists():
+            beside = self.uploads / f"adopted-{uuid.uuid4().hex}"
+            try:
+                beside.hardlink_to(content)
+            except OSError:  # another file system
+                shutil.copyfile(content, beside)
+            beside.replace(target)
         self.mark(name, digest)
 
     def mark(self, name: str, digest: str) -> None:
