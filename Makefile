@@ -35,6 +35,7 @@ screenshots: setup-test
 
 bench: setup-test
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m benchmarks.docker_engine)
 
 clean:
 	rm -rf .venv
