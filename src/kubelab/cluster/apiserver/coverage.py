@@ -1,8 +1,8 @@
-"""Which fields of a pod, a job and a service have an effect here, and which are stored but not honoured.
+"""Which fields of the kinds have an effect here, and which are stored but not honoured.
 
 The one table behind the `Warning:` headers and COVERAGE.md (`python -m kubelab.cluster.coverage`). A path names a field
-of PodSpec, JobSpec or ServiceSpec; `[]` steps into a list's items. A field below an honoured one is honoured, unless
-the table says otherwise. What is said of `containers[]` holds for `initContainers[]` too.
+of the kind's spec (of an EndpointSlice itself); `[]` steps into a list's items. A field below an honoured one is
+honoured, unless the table says otherwise. What is said of `containers[]` holds for `initContainers[]` too.
 """
 
 from __future__ import annotations
@@ -53,6 +53,18 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         },
     },
     "job": {},
+    "node": {
+        "configSource": "kubelets read their settings from files",
+        "externalID": "upstream does not use it either",
+    },
+    "endpointslice": {
+        "endpoints[].deprecatedTopology": "traffic goes to any ready endpoint",
+        "endpoints[].hints": "traffic goes to any ready endpoint",
+    },
+    "lease": {
+        "preferredHolder": "the holders elect among themselves",
+        "strategy": "the holders elect among themselves",
+    },
     "service": {
         "healthCheckNodePort": "there are no load balancers",
         "loadBalancerClass": "there are no load balancers",
@@ -83,7 +95,7 @@ def _values(node: Any, parts: list[str], path: str) -> Iterator[tuple[str, Any]]
     name = name.removesuffix("[]")
     if not isinstance(node, dict) or name not in node:
         return
-    value, where = node[name], f"{path}.{name}"
+    value, where = node[name], f"{path}.{name}" if path else name
     items = [(f"{where}[{i}]", item) for i, item in enumerate(value or ())] if many else [(where, value)]
     for at, item in items:
         if rest:

@@ -54,6 +54,20 @@ def test_the_table_names_real_fields(kind: str):
             found = found.element if part.endswith("[]") else found
 
 
+@pytest.mark.parametrize("command", coverage.KUBECTL)
+def test_the_commands_that_are_named_are_tested(command: str):
+    tests = [path.read_text() for path in (ROOT / "tests/engines").rglob("*.py")]
+    words = command.split()
+    forms = (command, '", "'.join(words))  # as a line, and as a list of arguments
+    assert any(form in text for text in tests for form in (f'"{form}' for form in forms)), command
+
+
+@pytest.mark.parametrize("name", sorted({n.partition(" ")[0] for names in coverage.PARAMETERS.values() for n in names}))
+def test_the_parameters_that_are_named_are_read(name: str):
+    sources = [path.read_text() for path in (ROOT / "src/kubelab/cluster/apiserver").glob("*.py")]
+    assert any(f'"{name}"' in text for text in sources)
+
+
 def test_warnings_name_the_place():
     spec = {
         "hostNetwork": True,

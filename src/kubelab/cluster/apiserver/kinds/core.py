@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from kubelab.cluster.apiserver import names
+from kubelab.cluster.apiserver import coverage, names
 from kubelab.cluster.apiserver.fielderrors import FieldError
 from kubelab.cluster.apiserver.strategy import Strategy
 from kubelab.cluster.apiserver.validation import core as validation
@@ -55,6 +55,9 @@ class NodeStrategy(Strategy):
 
     def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
         return validation.node(obj) + validation.node_update(obj, old)
+
+    def warnings(self, obj: Object) -> list[str]:
+        return coverage.warnings("node", obj["spec"], "spec")
 
 
 class ConfigMapStrategy(Strategy):
@@ -117,6 +120,9 @@ class EndpointSliceStrategy(Strategy):
         changed = validation.immutable_field(obj.get("addressType"), old.get("addressType"), "addressType")
         return validation.endpoint_slice(obj) + changed
 
+    def warnings(self, obj: Object) -> list[str]:
+        return coverage.warnings("endpointslice", obj, "")
+
 
 class EventStrategy(Strategy):
     create_on_update = True
@@ -131,3 +137,6 @@ class LeaseStrategy(Strategy):
 
     def validate(self, obj: Object) -> list[FieldError]:
         return validation.lease(obj.get("spec") or {})
+
+    def warnings(self, obj: Object) -> list[str]:
+        return coverage.warnings("lease", obj.get("spec") or {}, "spec")
