@@ -111,7 +111,9 @@ def _node_status(node: Object, now: float) -> str:
 def _roles(node: Object, now: float) -> str:
     prefix = "node-role.kubernetes.io/"
     labels = _get(node, "metadata", "labels", default={})
-    return ",".join(sorted(key.removeprefix(prefix) for key in labels if key.startswith(prefix))) or NONE
+    roles = {key.removeprefix(prefix) for key in labels if key.startswith(prefix) and key != prefix}
+    roles |= {labels["kubernetes.io/role"]} if labels.get("kubernetes.io/role") else set()
+    return ",".join(sorted(roles)) or NONE
 
 
 def _address(kind: str) -> Callable[[Object, float], str]:

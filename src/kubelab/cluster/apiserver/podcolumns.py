@@ -34,13 +34,21 @@ def status(pod: Object, now: float) -> str:
         if condition["type"] == "PodScheduled" and condition.get("reason") == "SchedulingGated":
             reason = "SchedulingGated"
     initializing = _initializing(pod)
-    reason = initializing or _containers(pod, reason)
+    reason = initializing or reason
+    if not initializing or _initialized(pod):
+        reason = _containers(pod, reason)
     if pod["metadata"].get("deletionTimestamp"):
         if found.get("reason") == "NodeLost":
             return "Unknown"
         if found.get("phase") not in ("Succeeded", "Failed"):
             return "Terminating"
     return reason
+
+
+def _initialized(pod: Object) -> bool:
+    """Once a pod is, a sidecar that fails does not take it back: its containers count again."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Initialized" and c["status"] == "True" for c in conditions)
 
 
 def _initializing(pod: Object) -> str:
@@ -89,14 +97,11 @@ def restarts(pod: Object, now: float) -> str:
     statuses = _statuses(pod, "containerStatuses")
     inits = {c["name"]: c for c in pod["spec"].get("initContainers") or ()}
     first = _statuses(pod, "initContainerStatuses")
-    statuses = (
-        first
-        if _initializing(pod)
-        else [
-            *statuses,
-            *(s for s in first if inits.get(s["name"], {}).get("restartPolicy") == "Always"),
-        ]
-    )
+    if _initializing(pod) and not _initialized(pod):
+        statuses = first
+    else:
+        sidecars = (s for s in first if inits.get(s["name"], {}).get("restartPolicy") == "Always")
+        statuses = [*statuses, *sidecars]
     count = sum(s.get("restartCount", 0) for s in statuses)
     ends = [((s.get("lastState") or {}).get("terminated") or {}).get("finishedAt") for s in statuses]
     last = max((datetime.fromisoformat(end).timestamp() for end in ends if end), default=None)
