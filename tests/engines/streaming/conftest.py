@@ -43,10 +43,11 @@ class Lab:
 
     home: Home
     core: client.CoreV1Api
+    program: str = "kubectl"
 
     def kubectl(self, *argv: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            ["kubectl", "-n", NAMESPACE, *argv],
+            [self.program, "-n", NAMESPACE, *argv],
             env={**os.environ, "KUBECONFIG": str(self.home.kubeconfig), "HOME": str(self.home.path)},
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
