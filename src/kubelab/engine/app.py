@@ -19,8 +19,10 @@ from kubelab.engine import (
     image_names,
     image_registry,
     images,
+    networks_routes,
     registry_access,
     system,
+    volumes_routes,
 )
 from kubelab.engine.answers import json_answer
 from kubelab.engine.engine import Engine
@@ -39,6 +41,7 @@ MODULES = [
     build,
     containers,
 ]
+MODULES += [networks_routes, volumes_routes]
 _VERSIONED = re.compile(r"^/v(\d+)\.(\d+)/")
 
 

@@ -94,8 +94,8 @@ async def _type(
     if over is None or not container.config["OpenStdin"]:
         return
     async with container.changed:
-        await container.changed.wait_for(lambda: container.running or over())
-    if not container.running:
+        await container.changed.wait_for(lambda: container.alive or over())
+    if not container.alive:
         return
     try:
         descriptor = await engine.runtime.attach_stdin(container.runtime_id)

@@ -1,4 +1,4 @@
-"""Routes of a container's life: create, start, stop, restart, kill, wait, rename, remove, resize, prune.
+"""Routes of a container's life: create, start, stop, restart, kill, pause, wait, update, rename, remove, resize, prune.
 
 Upstream: moby's api/server/router/container. What looks at containers is in containers_look.py, their logs in
 containers_logs.py, their files in containers_archive.py; attach.py and exec.py hold what takes the connection over.
@@ -11,13 +11,25 @@ from typing import Any
 
 from aiohttp import web
 
-from kubelab.engine import attach, containers_archive, containers_logs, containers_look, exec, query
-from kubelab.engine.containers_config import listed_mounts
+from kubelab.engine import (
+    attach,
+    containers_archive,
+    containers_logs,
+    containers_look,
+    containers_stats,
+    exec,
+    query,
+)
 from kubelab.engine.containers_record import Container
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
+from kubelab.engine.images import seconds
+from kubelab.engine.volumes import has_labels
 
 WAIT_CONDITIONS = ("", "not-running", "next-exit", "removed")
+UPDATABLE = (
+    "RestartPolicy", "Memory", "MemorySwap", "CpuShares", "CpuPeriod", "CpuQuota", "NanoCpus", "PidsLimit"
+)  # fmt: skip
 
 
 def routes(engine: Engine) -> list[web.RouteDef]:
@@ -29,12 +41,15 @@ def routes(engine: Engine) -> list[web.RouteDef]:
         web.route("POST", "/containers/{name}/stop", life.stop),
         web.route("POST", "/containers/{name}/restart", life.restart),
         web.route("POST", "/containers/{name}/kill", life.kill),
+        web.route("POST", "/containers/{name}/pause", life.pause),
+        web.route("POST", "/containers/{name}/unpause", life.unpause),
+        web.route("POST", "/containers/{name}/update", life.update),
         web.route("POST", "/containers/{name}/wait", life.wait),
         web.route("POST", "/containers/{name}/rename", life.rename),
         web.route("POST", "/containers/{name}/resize", life.resize),
         web.route("DELETE", "/containers/{name}", life.remove),
     ]
-    others = (containers_look, containers_logs, containers_archive, attach, exec)
+    others = (containers_look, containers_stats, containers_logs, containers_archive, attach, exec)
     return own + [route for module in others for route in module.routes(engine)]
 
 
@@ -64,7 +79,7 @@ def number(request: web.Request, name: str) -> int | None:
 class Life:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._containers = engine.containers
+        self._containers, self._runner = engine.containers, engine.runner
 
     def _container(self, request: web.Request) -> Container:
         return self._containers.find(request.match_info["name"])
@@ -75,49 +90,62 @@ class Life:
         return web.json_response({"Id": container.id, "Warnings": self._warnings(container)}, status=201)
 
     def _warnings(self, container: Container) -> list[str]:
-        """What the image asks for and this engine does not do."""
-        asked = self._engine.store.get_image(container.image_id).run_config
-        warnings = []
-        if (asked.get("Healthcheck") or {}).get("Test", ["NONE"]) not in ([], ["NONE"]):
-            warnings.append("the image's HEALTHCHECK is not run by this engine")
-        bound = {mount.container_path for mount in listed_mounts(container.host_config)}
-        if volumes := sorted(set(asked.get("Volumes") or ()) - bound):
-            warnings.append(f"the image's VOLUME {' '.join(volumes)} is kept in the container's own layer")
-        return warnings
+        """What is asked for and not to be had here."""
+        mode = container.host_config["NetworkMode"]
+        if mode == "host":
+            return ["the host's network is the lab's machine for containers, not the computer's own"]
+        return []
 
     async def start(self, request: web.Request) -> web.Response:
         query.refuse(request, "checkpoint", "checkpoint-dir")
-        started = await self._containers.run(self._container(request))
+        started = await self._runner.start(self._container(request))
         return web.Response(status=204 if started else 304)
 
     async def stop(self, request: web.Request) -> web.Response:
-        stopped = await self._containers.halt(
+        stopped = await self._runner.halt(
             self._container(request), number(request, "t"), request.query.get("signal", "")
         )
         return web.Response(status=204 if stopped else 304)
 
     async def restart(self, request: web.Request) -> web.Response:
         container = self._container(request)
-        await self._containers.halt(container, number(request, "t"), request.query.get("signal", ""))
-        await self._containers.run(container)
+        await self._runner.halt(container, number(request, "t"), request.query.get("signal", ""))
+        await self._runner.start(container)
+        self._containers.event(container, "restart")
         return web.Response(status=204)
 
     async def kill(self, request: web.Request) -> web.Response:
-        await self._containers.kill(self._container(request), request.query.get("signal", ""))
+        await self._runner.kill(self._container(request), request.query.get("signal", ""))
         return web.Response(status=204)
+
+    async def pause(self, request: web.Request) -> web.Response:
+        await self._runner.pause(self._container(request))
+        return web.Response(status=204)
+
+    async def unpause(self, request: web.Request) -> web.Response:
+        await self._runner.unpause(self._container(request))
+        return web.Response(status=204)
+
+    async def update(self, request: web.Request) -> web.Response:
+        container, asked = self._container(request), await read_json(request)
+        for name, value in asked.items():
+            if value and name not in UPDATABLE:
+                raise DockerError(400, f"{name} is not supported by this engine: leave it out")
+        await self._runner.update(container, asked)
+        return web.json_response({"Warnings": None})
 
     async def wait(self, request: web.Request) -> web.StreamResponse:
         """The head is sent at once: the client starts the container only when it has it."""
         container, condition = self._container(request), request.query.get("condition", "")
         if condition not in WAIT_CONDITIONS:
             raise DockerError(400, f'invalid condition: "{condition}"')
-        before = container.ends
+        before = container.stops
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         if condition == "removed":
-            await self._containers.removal(container)
+            await container.removal()
         elif container.running or condition == "next-exit":
-            await self._containers.end_after(container, before)
+            await container.stop_after(before)
         await response.write(json.dumps({"StatusCode": container.exit_code}).encode() + b"\n")
         return response
 
@@ -129,25 +157,28 @@ class Life:
         container = self._container(request)
         rows, columns = number(request, "h"), number(request, "w")
         if not container.running:
-            raise DockerError(409, f"container {container.id} is not running")
+            raise DockerError(409, f"Container {container.id} is not running")
         await self._engine.runtime.resize_container_tty(container.runtime_id, rows or 0, columns or 0)
         return web.Response(status=200)
 
     async def remove(self, request: web.Request) -> web.Response:
         query.refuse(request, "link")
-        await self._containers.remove(self._container(request), force=query.flag(request, "force"))
+        volumes = query.flag(request, "v")
+        await self._containers.remove(self._container(request), force=query.flag(request, "force"), volumes=volumes)
         return web.Response(status=204)
 
     async def prune(self, request: web.Request) -> web.Response:
-        wanted = query.filters(request, ("label",))
-        deleted = []
+        wanted = query.filters(request, ("label", "label!", "until"))
+        until = [query.moment(each) for each in wanted.get("until", [])]
+        deleted, reclaimed = [], 0
+        look = containers_look.Look(self._engine)
         for container in self._containers.all():
             labels = container.config["Labels"]
-            matches = all(
-                name in labels and (not equals or labels[name] == value)
-                for name, equals, value in (label.partition("=") for label in wanted.get("label", []))
-            )
-            if not container.running and matches:
+            kept = any(has_labels(labels, [label]) for label in wanted.get("label!", []))
+            kept = kept or any(seconds(container.created) > each for each in until)
+            if not container.running and has_labels(labels, wanted.get("label", [])) and not kept:
+                reclaimed += (await look.size(container))[0]
                 await self._containers.remove(container)
                 deleted.append(container.id)
-        return web.json_response({"ContainersDeleted": deleted or None, "SpaceReclaimed": 0})
+        self._engine.events.publish("container", "prune", "", reclaimed=str(reclaimed))
+        return web.json_response({"ContainersDeleted": deleted or None, "SpaceReclaimed": reclaimed})

@@ -20,7 +20,7 @@ from typing import BinaryIO
 from aiohttp import web
 
 from kubelab.engine import query
-from kubelab.engine.containers_files import resolve, walk
+from kubelab.engine.containers_files import pack, resolve
 from kubelab.engine.containers_record import Container
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
@@ -101,7 +101,7 @@ class Archive:
         return container, path if path.startswith("/") else f"/{path}"
 
     async def _view(self, container: Container) -> MergedView:
-        await self._engine.containers.prepare(container)
+        await self._engine.runner.prepare(container)
         if (await self._engine.runtime.version())["level"] == Level.PROCESS:
             root = self._engine.runtime.root(container.runtime_id)
             if not root.exists():
@@ -115,7 +115,7 @@ class Archive:
         root = self._engine.runtime.root(container.runtime_id)
         if root in (found, *found.parents):
             return found  # level process: the files are where the container has them
-        if container.running:
+        if container.alive:
             return Path(f"/proc/{container.pid}/root") / str(path).lstrip("/")
         folder = self._engine.runtime.writable_layer(container.runtime_id)
         folder.mkdir(parents=True, exist_ok=True)
@@ -139,18 +139,6 @@ def describe(path: PurePosixPath, found: Path) -> str:
         "linkTarget": os.readlink(found) if stat.S_ISLNK(status.st_mode) else "",  # noqa: PTH115 (as it is written)
     }
     return base64.b64encode(json.dumps(described).encode()).decode()
-
-
-def pack(view: MergedView, path: PurePosixPath, name: str) -> BinaryIO:
-    """A tar of a path and what is below it, the path itself called `name` ("": left out). Blocks while it reads."""
-    target = tempfile.TemporaryFile()  # noqa: SIM115 (handed to the caller)
-    with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for place, found in walk(view, path):
-            inside = str(PurePosixPath(name) / place.relative_to(path))
-            if not stat.S_ISSOCK(found.lstat().st_mode) and (name or inside != "."):
-                tar.add(found, arcname=inside, recursive=False)
-    target.seek(0)
-    return target
 
 
 def take_in(body: BinaryIO, target: Path) -> None:

@@ -1,64 +1,82 @@
 """What a client asks for in `POST /containers/create`: completed from the image, and refused where it is not served.
 
-Upstream: moby's api/types/container (Config, HostConfig) and daemon/create.go. Every field is either honoured, or
-harmless in the value it has, or named in a 400.
+Upstream: moby's api/types/container (Config, HostConfig), daemon/{create,container}.go. Every field is either honoured,
+or harmless in the value it has, or named in a 400. Mounts are in containers_mounts.py, limits in containers_limits.py.
 """
 
 from __future__ import annotations
 
 import copy
+import ipaddress
 from pathlib import Path
 from typing import Any
 
+from kubelab.engine import containers_health, containers_limits
 from kubelab.engine.containers_ports import publications
 from kubelab.engine.errors import DockerError
 from kubelab.images.base import PATH
 from kubelab.images.store import Image
-from kubelab.runtime.api import ContainerConfig, Mount, Resources
+from kubelab.runtime.api import ContainerConfig, DNSConfig, Mount, RuntimeServiceError
+from kubelab.runtime.containers import signal_number
+from kubelab.runtime.rootfs import MASKED, READONLY
 
 Fields = dict[str, Any]
 
 _CONFIG_HONOURED = (
-    "Hostname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd Image WorkingDir "
-    "Entrypoint Labels StopSignal StopTimeout Shell OnBuild ArgsEscaped"
+    "Hostname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd Image "
+    "WorkingDir Entrypoint Labels StopSignal StopTimeout Shell OnBuild ArgsEscaped Healthcheck Volumes"
 )
 _HOST_HONOURED = (
-    "Binds Mounts PortBindings PublishAllPorts AutoRemove Memory ReadonlyRootfs ExtraHosts NetworkMode RestartPolicy "
-    "LogConfig ConsoleSize ContainerIDFile ShmSize"
+    "Binds Mounts Tmpfs VolumesFrom VolumeDriver PortBindings PublishAllPorts AutoRemove Memory MemorySwap CpuShares "
+    "NanoCpus CpuPeriod CpuQuota PidsLimit ReadonlyRootfs ExtraHosts Dns DnsOptions DnsSearch NetworkMode "
+    "RestartPolicy LogConfig ConsoleSize ContainerIDFile ShmSize CapAdd CapDrop GroupAdd OomScoreAdj Ulimits Sysctls "
+    "Init SecurityOpt Links"
 )
 CONFIG_HONOURED, HOST_HONOURED = frozenset(_CONFIG_HONOURED.split()), frozenset(_HOST_HONOURED.split())
 # Values that ask for what is there anyway.
 HARMLESS: Fields = {
     "MemorySwappiness": (-1,),
-    "MemorySwap": (-1,),
-    "PidsLimit": (-1,),
-    "IpcMode": ("private",),
+    "IpcMode": ("private", "shareable"),
     "CgroupnsMode": ("private", "host"),
     "Isolation": ("default",),
     "Runtime": ("kubelab",),
-    "VolumeDriver": ("local",),
-    "MaskedPaths": (None,),
-    "ReadonlyPaths": (None,),
+    "MaskedPaths": (list(MASKED),),
+    "ReadonlyPaths": (list(READONLY),),
 }
-NETWORKS = ("", "default", "bridge")
-SHM_SIZE = 64 << 20
+POLICIES = ("", "no", "always", "on-failure", "unless-stopped")
+LOG_DRIVERS = ("json-file", "local", "none")
+# HostConfig as dockerd shows it where nothing is asked for.
+_HOST_DEFAULTS: Fields = {
+    "Binds": None, "ContainerIDFile": "", "NetworkMode": "bridge", "PortBindings": None, "AutoRemove": False,
+    "VolumeDriver": "", "VolumesFrom": None, "CapAdd": None, "CapDrop": None, "CgroupnsMode": "private", "Dns": None,
+    "DnsOptions": None, "DnsSearch": None, "ExtraHosts": None, "GroupAdd": None, "IpcMode": "private", "Cgroup": "",
+    "Links": None, "OomScoreAdj": 0, "PidMode": "", "Privileged": False, "PublishAllPorts": False,
+    "ReadonlyRootfs": False, "SecurityOpt": None, "UTSMode": "", "UsernsMode": "",
+    "ShmSize": containers_limits.SHM_SIZE, "Runtime": "kubelab", "ConsoleSize": [0, 0], "Isolation": "", "CpuShares": 0,
+    "Memory": 0, "NanoCpus": 0, "CgroupParent": "", "BlkioWeight": 0, "CpuPeriod": 0, "CpuQuota": 0, "CpusetCpus": "",
+    "CpusetMems": "", "Devices": None, "MemoryReservation": 0, "MemorySwap": 0, "MemorySwappiness": None,
+    "OomKillDisable": False, "PidsLimit": None, "Ulimits": None, "MaskedPaths": list(MASKED),
+    "ReadonlyPaths": list(READONLY),
+}  # fmt: skip
 
 
 def complete(body: Fields, image: Image) -> tuple[Fields, Fields]:
     """Config and HostConfig as the container will have them. Raises DockerError 400 for what is not served."""
-    host = copy.deepcopy(body.get("HostConfig") or {})
+    asked = {name: value for name, value in (body.get("HostConfig") or {}).items() if value is not None}
+    host = {**copy.deepcopy(_HOST_DEFAULTS), **copy.deepcopy(asked)}
     given = {name: value for name, value in body.items() if name not in ("HostConfig", "NetworkingConfig")}
-    _refuse("", given, CONFIG_HONOURED | {"Healthcheck", "Volumes"})
-    _refuse("HostConfig.", host, HOST_HONOURED)
-    _check_config(given, {mount.container_path for mount in listed_mounts(host)})
-    _check_host(host)
-    _check_networks(body.get("NetworkingConfig") or {})
+    _refuse("", given, CONFIG_HONOURED)
+    _refuse("HostConfig.", asked, HOST_HONOURED)
+    if asked.get("Links"):
+        raise DockerError(
+            400, "Links are not supported by this engine: use a network of your own, which resolves names"
+        )
     config = _merge(given, image.run_config)
-    if not (config["Entrypoint"] or config["Cmd"]):
-        raise DockerError(400, "no command specified")
-    host["NetworkMode"] = "bridge"
-    host.setdefault("RestartPolicy", {"Name": "no", "MaximumRetryCount": 0})
-    host["LogConfig"] = {"Type": "json-file", "Config": {}}
+    _check_config(config)
+    _check_host(host)
+    containers_limits.check(host)
+    containers_limits.complete(host)
+    host["NetworkMode"] = "bridge" if host["NetworkMode"] in ("", "default") else host["NetworkMode"]
     publications(config, host)  # raises where a port cannot be served
     return config, host
 
@@ -70,37 +88,62 @@ def _refuse(prefix: str, given: Fields, honoured: frozenset[str]) -> None:
             raise DockerError(400, f"{prefix}{name} is not supported by this engine: leave it out")
 
 
-def _check_config(config: Fields, bound: set[str]) -> None:
-    healthcheck = config.get("Healthcheck") or {}
-    if healthcheck.get("Test") not in (None, [], ["NONE"]):
-        raise DockerError(
-            400, "Healthcheck is not supported by this engine: leave it out, or watch the container itself"
-        )
-    for path in set(config.get("Volumes") or ()) - bound:  # the SDK names the targets of binds here too
-        raise DockerError(400, f"volume {path} is not supported by this engine: bind a folder with -v /path:{path}")
+def _check_config(config: Fields) -> None:
+    if not (config["Entrypoint"] or config["Cmd"]):
+        raise DockerError(400, "No command specified")
+    folder = config["WorkingDir"]
+    if folder and not folder.startswith("/"):
+        raise DockerError(400, f"the working directory '{folder}' is invalid, it needs to be an absolute path")
+    if config["StopSignal"]:
+        check_signal(config["StopSignal"])
+    containers_health.check(config.get("Healthcheck") or {})
+    for line in config["Env"]:
+        if not line or line.startswith("="):
+            raise DockerError(400, f"invalid environment variable: {line}")
+
+
+def check_signal(name: str) -> int:
+    """Its number. Raises DockerError 400 in dockerd's words."""
+    try:
+        number = signal_number(name.upper())
+    except RuntimeServiceError:
+        number = 0
+    if not 0 < number < 65:
+        raise DockerError(400, f"Invalid signal: {name}")
+    return number
 
 
 def _check_host(host: Fields) -> None:
-    if (mode := host.get("NetworkMode") or "") not in NETWORKS:
-        raise DockerError(400, f"network {mode} is not supported by this engine: only the default bridge is there")
-    if (policy := (host.get("RestartPolicy") or {}).get("Name") or "no") != "no":
-        raise DockerError(400, f"restart policy {policy} is not supported by this engine: start the container again")
+    host["RestartPolicy"] = check_restart_policy(host.get("RestartPolicy") or {}, auto_remove=bool(host["AutoRemove"]))
     log = host.get("LogConfig") or {}
-    if (log.get("Type") or "json-file") != "json-file" or log.get("Config"):
-        raise DockerError(400, f"logging driver {log.get('Type') or 'json-file'} with options is not supported")
-    if (host.get("ShmSize") or SHM_SIZE) != SHM_SIZE:
-        raise DockerError(400, "HostConfig.ShmSize is not supported by this engine: leave it out")
-    if 0 < (host.get("Memory") or 0) < 6 << 20:
-        raise DockerError(400, "Minimum memory limit allowed is 6MB")
+    kind, options = log.get("Type") or "json-file", log.get("Config") or {}
+    if kind not in LOG_DRIVERS:
+        raise DockerError(400, f'error looking up logging plugin {kind}: plugin "{kind}" not found')
+    for name in options:
+        if name not in ("max-size", "max-file"):
+            raise DockerError(400, f"unknown log opt '{name}' for {kind} log driver")
+        raise DockerError(400, f"log opt '{name}' is not supported by this engine: it keeps the whole log")
+    host["LogConfig"] = {"Type": kind, "Config": options}
+    extra_hosts(host)
+    for address in host.get("Dns") or ():
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise DockerError(400, f"{address} is not an ip address") from None
 
 
-def _check_networks(networking: Fields) -> None:
-    for name, endpoint in (networking.get("EndpointsConfig") or {}).items():
-        if name not in NETWORKS:
-            raise DockerError(400, f"network {name} is not supported by this engine: only the default bridge is there")
-        for field, value in (endpoint or {}).items():
-            if value:
-                raise DockerError(400, f"NetworkingConfig.{field} is not supported by this engine: leave it out")
+def check_restart_policy(policy: Fields, *, auto_remove: bool) -> Fields:
+    """Completed. Raises DockerError 400 (moby: container.ValidateRestartPolicy)."""
+    name, count = policy.get("Name") or "", policy.get("MaximumRetryCount") or 0
+    if name not in POLICIES:
+        raise DockerError(400, f"invalid restart policy '{name}'")
+    if name != "on-failure" and count:
+        raise DockerError(400, f"maximum retry count cannot be used with restart policy '{name}'")
+    if count < 0:
+        raise DockerError(400, "maximum retry count cannot be negative")
+    if auto_remove and name not in ("", "no"):
+        raise DockerError(400, "can't create 'AutoRemove' container with restart policy")
+    return {"Name": name or "no", "MaximumRetryCount": count}
 
 
 def _merge(given: Fields, image: Fields) -> Fields:
@@ -122,6 +165,8 @@ def _merge(given: Fields, image: Fields) -> Fields:
     config["Env"] = _merge_env(image.get("Env") or [], config["Env"] or [])
     config["Labels"] = {**(image.get("Labels") or {}), **(config["Labels"] or {})}
     config["ExposedPorts"] = {**(image.get("ExposedPorts") or {}), **(config.get("ExposedPorts") or {})}
+    config["Volumes"] = {**(image.get("Volumes") or {}), **(config.get("Volumes") or {})} or None
+    config |= containers_health.merge(config.get("Healthcheck"), image.get("Healthcheck"))
     for name in ("Cmd", "Entrypoint"):
         if isinstance(config[name], str):
             config[name] = [config[name]]
@@ -129,64 +174,53 @@ def _merge(given: Fields, image: Fields) -> Fields:
 
 
 def _merge_env(image: list[str], given: list[str]) -> list[str]:
+    """The request's as they came, then those of the image that it does not name; a bare NAME takes one away."""
     names = {line.partition("=")[0] for line in given}
-    kept = [line for line in image if line.partition("=")[0] not in names]
-    lines = [*kept, *(line for line in given if "=" in line)]  # a bare NAME takes the variable away
-    if not any(line.startswith("PATH=") for line in lines):
-        lines.insert(0, f"PATH={PATH}")
-    return lines
+    return [*given, *(line for line in image if line.partition("=")[0] not in names)]
 
 
-def mounts(host: Fields) -> list[Mount]:
-    """The folders and files that are bound. Raises DockerError 400 where one is no bind, or not there."""
-    found = listed_mounts(host)
-    for mount in found:
-        if not Path(mount.host_path).exists():
-            message = f'invalid mount config for type "bind": bind source path does not exist: {mount.host_path}'
-            raise DockerError(400, message)
-    return found
-
-
-def listed_mounts(host: Fields) -> list[Mount]:
-    """The same, as they were asked for, whether the host still has them or not."""
-    found = [_bind(text) for text in host.get("Binds") or ()]
-    for mount in host.get("Mounts") or ():
-        if mount.get("Type") != "bind":
-            raise DockerError(400, f"mount type {mount.get('Type')} is not supported by this engine: use type=bind")
-        found.append(Mount(mount["Target"], mount["Source"], bool(mount.get("ReadOnly"))))
-    return found
-
-
-def _bind(text: str) -> Mount:
-    source, _, rest = text.partition(":")
-    target, _, mode = rest.partition(":")
-    if not source.startswith("/"):
-        raise DockerError(400, f"volume {source} is not supported by this engine: bind a folder with -v /path:/path")
-    if not target.startswith("/"):
-        raise DockerError(400, f"invalid volume specification: '{text}': mount path must be absolute")
-    if set(mode.split(",")) - {"", "ro", "rw", "z", "Z", "rprivate"}:
-        raise DockerError(400, f"invalid mode: {mode}")
-    return Mount(target, source, "ro" in mode.split(","))
-
-
-def extra_hosts(host: Fields) -> dict[str, str]:
-    """`name:ip` lines, for /etc/hosts."""
+def extra_hosts(host: Fields, gateway: str = "") -> dict[str, str]:
+    """`name:ip` lines, for /etc/hosts; `host-gateway` is the network's. Raises DockerError 400."""
     found = {}
     for line in host.get("ExtraHosts") or ():
-        name, _, ip = line.partition(":")
-        if not ip or ip == "host-gateway":
-            raise DockerError(400, f'invalid IP address in add-host: "{ip}"')
-        found[name] = ip
+        name, _, ip = line.partition("=" if "=" in line else ":")
+        if ip == "host-gateway":
+            ip = gateway
+        else:
+            try:
+                ipaddress.ip_address(ip.strip("[]"))
+            except ValueError:
+                raise DockerError(400, f'invalid IP address in add-host: "{ip}"') from None
+        found[name] = ip.strip("[]")
     return found
+
+
+def dns_config(host: Fields, servers: tuple[str, ...], options: tuple[str, ...]) -> DNSConfig:
+    """What `--dns*` ask for, over the given."""
+    return DNSConfig(
+        servers or tuple(host.get("Dns") or ()),
+        tuple(each for each in host.get("DnsSearch") or () if each != "."),
+        tuple(host.get("DnsOptions") or ()) or options,
+    )
 
 
 def runtime_config(
-    config: Fields, host: Fields, *, name: str, image_id: str, labels: Fields, log: Path
+    config: Fields,
+    host: Fields,
+    *,
+    name: str,
+    image_id: str,
+    labels: Fields,
+    log: Path,
+    mounts: tuple[Mount, ...] = (),
+    groups: tuple[int, ...] = (),
 ) -> ContainerConfig:
     """The container for the runtime."""
-    env = [tuple(line.split("=", 1)) for line in config["Env"]]
-    if config["Tty"]:
-        env.insert(1, ("TERM", "xterm"))
+    env = [tuple(line.split("=", 1)) for line in config["Env"] if "=" in line]
+    if config["Tty"] and not any(each[0] == "TERM" for each in env):
+        env.insert(0, ("TERM", "xterm"))
+    if not any(each[0] == "PATH" for each in env):
+        env.insert(0, ("PATH", PATH))
     return ContainerConfig(
         name=name,
         image=image_id,
@@ -194,13 +228,17 @@ def runtime_config(
         env=tuple(env),
         working_dir=config["WorkingDir"] or "/",
         user=config["User"],
-        mounts=tuple(mounts(host)),
+        mounts=mounts,
         labels=labels,
         log_path=str(log),
         tty=config["Tty"],
         stdin=config["OpenStdin"],
         stdin_once=config["StdinOnce"],
-        resources=Resources(memory_limit=host.get("Memory") or 0),
+        resources=containers_limits.resources(host),
+        security=containers_limits.security(host, groups),
+        ulimits=containers_limits.ulimits(host),
+        oom_score_adj=host["OomScoreAdj"],
+        init=bool(host.get("Init")),
         readonly_rootfs=bool(host.get("ReadonlyRootfs")),
         stop_signal=config["StopSignal"],
     )

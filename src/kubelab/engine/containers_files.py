@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from kubelab.engine.errors import DockerError
 from kubelab.images import changes, whiteout
@@ -34,6 +37,18 @@ def walk(view: MergedView, path: PurePosixPath) -> Iterator[tuple[PurePosixPath,
     if found.is_dir() and not found.is_symlink():
         for name in view.names(str(path)):
             yield from walk(view, path / name)
+
+
+def pack(view: MergedView, path: PurePosixPath, name: str) -> BinaryIO:
+    """A tar of a path and what is below it, the path itself called `name` ("": left out). Blocks while it reads."""
+    target = tempfile.TemporaryFile()  # noqa: SIM115 (handed to the caller)
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for place, found in walk(view, path):
+            inside = str(PurePosixPath(name) / place.relative_to(path))
+            if not stat.S_ISSOCK(found.lstat().st_mode) and (name or inside != "."):
+                tar.add(found, arcname=inside, recursive=False)
+    target.seek(0)
+    return target
 
 
 def diff(writable: Path, image: MergedView) -> list[dict[str, object]]:

@@ -76,8 +76,8 @@ async def stream_logs(engine: Engine, request: web.Request) -> web.StreamRespons
 
 def end_of_run(container: Container) -> Callable[[], bool]:
     """Says when the present run has ended: at once where the container does not run."""
-    before, running = container.ends, container.running
-    return lambda: not running or container.ends != before or container.removed
+    before, running = container.stops, container.running
+    return lambda: not running or container.stops != before or container.removed
 
 
 def _tail(text: str) -> int | None:

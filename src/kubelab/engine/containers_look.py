@@ -1,26 +1,16 @@
-"""Looking at containers: ps, inspect, top, diff, stats (moby: daemon/{list,inspect,top_unix,changes,stats}.go)."""
+"""Looking at containers: ps, inspect, top, diff (moby: daemon/{list,inspect,top_unix,changes}.go)."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from datetime import UTC, datetime
-from typing import Any
 
-import psutil
 from aiohttp import web
 
-from kubelab.engine import containers_files, containers_view, query
-from kubelab.engine.containers_record import NEVER, Container
+from kubelab.engine import containers_files, containers_top, containers_view, query
+from kubelab.engine.containers_record import Container
 from kubelab.engine.engine import Engine
-from kubelab.engine.errors import DockerError
 from kubelab.images.store import ImageNotFound
 from kubelab.images.view import MergedView
-from kubelab.runtime.api import RuntimeServiceError
-
-STATS_INTERVAL = 1.0  # seconds, dockerd's
-COLUMNS = ("UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD")
 
 
 def routes(engine: Engine) -> list[web.RouteDef]:
@@ -30,7 +20,6 @@ def routes(engine: Engine) -> list[web.RouteDef]:
         web.route("GET", "/containers/{name}/json", look.inspect),
         web.route("GET", "/containers/{name}/top", look.top),
         web.route("GET", "/containers/{name}/changes", look.changes),
-        web.route("GET", "/containers/{name}/stats", look.stats),
     ]
 
 
@@ -69,13 +58,9 @@ class Look:
 
     async def top(self, request: web.Request) -> web.Response:
         container = self._container(request)
-        if request.query.get("ps_args", "") not in ("", "-ef"):
-            raise DockerError(400, f"ps_args={request.query['ps_args']} is not supported by this engine: leave it out")
-        if not container.running:
-            raise DockerError(409, f"container {container.id} is not running")
+        containers_top.require(container)
         found = await self._engine.runtime.processes(container.runtime_id)
-        lines = [[str(process.get(column.lower(), "0")) for column in COLUMNS] for process in found]
-        return web.json_response({"Titles": list(COLUMNS), "Processes": lines})
+        return web.json_response(await containers_top.table(found, request.query.get("ps_args", "")))
 
     async def changes(self, request: web.Request) -> web.Response:
         container = self._container(request)
@@ -86,61 +71,3 @@ class Look:
         if not writable.exists():
             return web.json_response(None)
         return web.json_response(await asyncio.to_thread(containers_files.diff, writable, image) or None)
-
-    async def stats(self, request: web.Request) -> web.StreamResponse:
-        container = self._container(request)
-        stream = query.flag(request, "stream", default=True)
-        before = None
-        if not stream and not query.flag(request, "one-shot"):
-            before = await self._sample(container)
-            await asyncio.sleep(STATS_INTERVAL)
-        response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await response.prepare(request)
-        while True:
-            now = await self._sample(container)
-            await response.write(json.dumps({**now, **_previous(before)}).encode() + b"\n")
-            if not stream or container.removed:
-                return response
-            before = now
-            await asyncio.sleep(STATS_INTERVAL)
-
-    async def _sample(self, container: Container) -> dict[str, Any]:
-        """What a container uses; zeros where it does not run, as dockerd answers."""
-        try:
-            if not container.running:
-                raise RuntimeServiceError("FailedPrecondition", "not running")
-            used = await self._engine.runtime.container_stats(container.runtime_id)
-            memory, cpu, pids = used.memory_bytes, used.cpu_nanoseconds, used.pids
-        except RuntimeServiceError:
-            memory = cpu = pids = 0
-        total = psutil.virtual_memory().total
-        now = datetime.now(UTC).isoformat().replace("+00:00", "Z") if pids else NEVER
-        return {
-            "name": f"/{container.name}",
-            "id": container.id,
-            "read": now,
-            "num_procs": 0,
-            "pids_stats": {"current": pids} if pids else {},
-            "cpu_stats": {
-                "cpu_usage": {"total_usage": cpu, "usage_in_kernelmode": 0, "usage_in_usermode": cpu},
-                "system_cpu_usage": _system_cpu(),
-                "online_cpus": os.cpu_count(),
-                "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
-            },
-            "memory_stats": {"usage": memory, "limit": container.host_config.get("Memory") or total, "stats": {}}
-            if pids
-            else {},
-            "blkio_stats": {},
-            "storage_stats": {},
-        }
-
-
-def _previous(before: dict[str, Any] | None) -> dict[str, Any]:
-    if before is None:
-        return {"preread": NEVER, "precpu_stats": {"cpu_usage": {"total_usage": 0}, "system_cpu_usage": 0}}
-    return {"preread": before["read"], "precpu_stats": before["cpu_stats"]}
-
-
-def _system_cpu() -> int:
-    """Nanoseconds of all the machine's processors since it started, busy and idle."""
-    return int(sum(psutil.cpu_times()[:7]) * 1e9)

@@ -1,23 +1,26 @@
-"""All containers of the engine, and their lives: create, start, stop, kill, wait, remove.
+"""All containers of the engine: finding, making, renaming and removing them, and noticing that one has ended.
 
-Upstream: moby's daemon/{create,start,stop,kill,wait,delete,monitor}.go. A container is a sandbox of its own with one
-container in it, on the engine's machine.
+Upstream: moby's daemon/{create,delete,rename,monitor}.go. What one's runs are is in containers_run.py.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
+import platform
 import secrets
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from kubelab.engine import containers_config, containers_names
-from kubelab.engine.containers_ports import PublishedPorts, publications
-from kubelab.engine.containers_record import ENGINE_GONE, Container, load
+from kubelab.engine import containers_config, containers_mounts, containers_names, containers_restart, volumes
+from kubelab.engine.containers_mounts import MountPoint
+from kubelab.engine.containers_record import Container, load
 from kubelab.engine.errors import DockerError
-from kubelab.runtime.api import ContainerState, ContainerStatus, PodSandboxConfig, RuntimeServiceError
-from kubelab.runtime.containers import signal_number
+from kubelab.images.store import Image
+from kubelab.images.view import MergedView
+from kubelab.runtime.api import ContainerState, RuntimeServiceError
 from kubelab.runtime.logs import timestamp
 
 if TYPE_CHECKING:
@@ -25,12 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LABEL = "com.docker.container"  # on the runtime's container: the engine's ID of it
-STOP_TIMEOUT = 10.0  # seconds, moby's default
 CHECK_INTERVAL = 5.0  # seconds between looks at the runtime, for an end whose event got lost
-DIAL_TIMEOUT = 10.0  # seconds
-NOT_FOUND = ("executable file not found", "no such file or directory", "system cannot find the file specified")
-NOT_EXECUTABLE = ("permission denied", "not a directory", "is a directory", "exec format error")
 
 
 class Containers:
@@ -54,7 +52,7 @@ class Containers:
         for container in self._all.values():
             if container.name == name:
                 return container
-        found = [container for id, container in self._all.items() if id.startswith(name)]
+        found = [container for id, container in self._all.items() if name and id.startswith(name)]
         if len(found) > 1:
             raise DockerError(400, f"multiple IDs found with provided prefix: {name}")
         if not found:
@@ -65,18 +63,41 @@ class Containers:
         """The containers made from an image: (ID, whether it runs)."""
         return [(each.id, each.running) for each in self._all.values() if each.image_id == image_id]
 
+    def using_volume(self, name: str) -> list[str]:
+        return [each.id for each in self._all.values() if any(mount["name"] == name for mount in each.mounts)]
+
+    def on_network(self, name: str) -> list[Container]:
+        return [each for each in self._all.values() if name in each.endpoints]
+
     # -- the engine's own life
 
     async def start(self) -> None:
-        for folder in sorted(self._folder().glob("*")):
+        for folder in sorted((self._engine.home.engine / "containers").glob("*")):
             if container := load(folder):
                 self._all[container.id] = container
         self._engine.image_users.append(self.using)
-        self._spawn(self._watch())
+        self.spawn(self._watch())
+        for container in self.all():
+            if container.status == "restarting":
+                container.status = "exited"
         await self._look()
         for container in self.all():
-            if container.running:
-                await self._publish(container)
+            await self._take_back(container)
+
+    async def _take_back(self, container: Container) -> None:
+        """One of the engine before: go on with it where it runs, start it again where its policy says so."""
+        if container.alive:
+            await self._engine.runner.publish(container)
+            self._engine.runner.watch_health(container)
+            await self._engine.wiring.serve_names(container)
+        elif containers_restart.wanted_at_start(container):
+            self.spawn(self._start_again(container))
+
+    async def _start_again(self, container: Container) -> None:
+        try:
+            await self._engine.runner.start(container)
+        except DockerError as error:
+            logger.warning("container %s was to start with the engine: %s", container.name, error)
 
     async def stop(self) -> None:
         """The engine ends; its containers run on."""
@@ -87,10 +108,11 @@ class Containers:
             if container.ports:
                 container.ports.close()
 
-    def _spawn(self, coroutine: Any) -> None:
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _watch(self) -> None:
         """Learn of ends by the runtime's events; a look now and then is for one that got lost."""
@@ -105,13 +127,15 @@ class Containers:
     def _stopped(self, runtime_id: str) -> None:
         for container in self.all():
             if container.runtime_id == runtime_id:
-                self._spawn(self._take_end(container))
+                self.spawn(self._take_end(container))
 
     async def _take_end(self, container: Container) -> None:
         async with container.busy:  # one that ends at once has ended before its start is written down
-            if container.running:
+            if container.alive:
                 with suppress(RuntimeServiceError):
-                    await self._ended(container, await self._engine.runtime.container_status(container.runtime_id))
+                    status = await self._engine.runtime.container_status(container.runtime_id)
+                    if status.state is ContainerState.EXITED:
+                        await self._engine.runner.ended(container, status)
 
     async def _look(self) -> None:
         """Compare what should run with what runs; leaving out what is seen to by somebody else while we ask."""
@@ -126,10 +150,10 @@ class Containers:
             if container.busy.locked() or seen != [container.runtime_id, container.started_at]:
                 continue
             status = statuses.get(container.runtime_id)
-            if container.running and (status is None or status.state is ContainerState.EXITED):
-                await self._ended(container, status)
-            elif status is None:
-                container.runtime_id = container.sandbox_id = ""  # went with the runtime
+            if container.alive and (status is None or status.state is ContainerState.EXITED):
+                await self._engine.runner.ended(container, status)
+            if status is None and container.runtime_id:
+                self._engine.wiring.forget(container)  # went with the runtime
 
     # -- create
 
@@ -137,216 +161,113 @@ class Containers:
         """Raises DockerError 400, 409, or ImageNotFound."""
         await self._engine.base_image()
         image = self._engine.store.resolve(body.get("Image") or "")
-        config, host_config = containers_config.complete(body, image)
-        containers_config.mounts(host_config)
+        config, host = containers_config.complete(body, image)
+        points = containers_mounts.parse(config, host, self._engine.folders, self._mounts_of)
+        name = self._free_name(name)
+        identifier = secrets.token_hex(32)
+        endpoints = self._engine.wiring.plan(identifier, config, host, body.get("NetworkingConfig") or {})
+        folder = self._engine.home.engine / "containers" / identifier
+        container = Container(identifier, name, timestamp(), body["Image"], image.id, config, host, folder)
+        container.endpoints = endpoints
+        config["Hostname"] = self._hostname(container)
+        self._all[identifier] = container  # the name is taken from here on
+        try:
+            mounts = [await asyncio.to_thread(self._volume, point, image) for point in points]
+        except BaseException:
+            del self._all[identifier]
+            raise
+        container.mounts = [dataclasses.asdict(each) for each in mounts]
+        container.save()
+        container.log_path.touch(mode=0o600)
+        self.event(container, "create")
+        return container
+
+    def _free_name(self, name: str) -> str:
         names = {container.name: container for container in self.all()}
-        name = containers_names.check(name) if name else containers_names.random_name(names)
+        if not name:
+            return containers_names.random_name(names)
+        name = containers_names.check(name)
         if name in names:
             raise DockerError(
                 409,
                 f'Conflict. The container name "/{name}" is already in use by container "{names[name].id}". '
                 "You have to remove (or rename) that container to be able to reuse that name.",
             )
-        identifier = secrets.token_hex(32)
-        container = Container(
-            identifier, name, timestamp(), body["Image"], image.id, config, host_config, self._folder() / identifier
-        )
-        config["Hostname"] = container.hostname
-        self._all[identifier] = container
-        container.save()
-        container.log_path.touch(mode=0o600)
-        self._event(container, "create")
-        return container
+        return name
 
-    def _folder(self) -> Any:
-        return self._engine.home.engine / "containers"
+    def _hostname(self, container: Container) -> str:
+        mode = container.host_config["NetworkMode"]
+        if mode == "host" and not container.config["Hostname"]:
+            return platform.node()
+        if mode.startswith("container:"):
+            return self.find(mode.partition(":")[2]).hostname
+        return container.hostname
 
-    # -- start
+    def _mounts_of(self, name: str) -> list[MountPoint]:
+        """For `--volumes-from`. Raises DockerError 400."""
+        try:
+            return [each for each in self.find(name).mount_points if each.type != "tmpfs"]
+        except DockerError as error:
+            raise DockerError(400, str(error)) from None
 
-    async def run(self, container: Container) -> bool:
-        """`docker start`. False where it runs already. Raises DockerError."""
-        async with container.busy:
-            if container.running:
-                return False
-            try:
-                await self._prepare(container)
-                await self._publish(container)
-                await self._engine.runtime.start_container(container.runtime_id)
-            except (RuntimeServiceError, DockerError) as error:
-                await self._start_failed(container, str(error))
-                raise start_error(container, error) from error
-            status = await self._engine.runtime.container_status(container.runtime_id)
-            container.status, container.started_at, container.pid = "running", status.started_at, status.pid
-            container.exit_code, container.error, container.oom_killed = 0, "", False
-            await container.tell()
-            self._event(container, "start")
-            if status.state is ContainerState.EXITED:  # already
-                await self._ended(container, status)
-            return True
+    def _volume(self, point: MountPoint, image: Image) -> MountPoint:
+        """Where a volume is on disk; a new one is made, and filled from the image."""
+        if point.type != "volume":
+            return point
+        labels = {volumes.ANONYMOUS: ""} if point.anonymous else None
+        volume = self._engine.volumes.create(point.name, labels)
+        if point.copy:
+            volumes.copy_up(MergedView(self._engine.store.lower_dirs(image.id)), point.destination, volume.data)
+        return dataclasses.replace(point, name=volume.name, source=str(volume.data))
 
-    async def prepare(self, container: Container) -> None:
-        """See to what the runtime holds of it, and so to its files, without starting it."""
-        async with container.busy:
-            await self._prepare(container)
-            container.save()
+    # -- remove, rename
 
-    async def _prepare(self, container: Container) -> None:
-        """See to the sandbox and the runtime's container; those of a run before are used again."""
-        runtime = self._engine.runtime
-        if not container.sandbox_id:
-            await runtime.ensure_machine(self._engine.machine)
-            container.sandbox_id = await runtime.run_pod_sandbox(
-                PodSandboxConfig(
-                    name=container.name,
-                    namespace="docker",
-                    uid=container.id,
-                    machine=self._engine.machine.name,
-                    hostname=container.hostname,
-                    host_aliases=containers_config.extra_hosts(container.host_config),
-                )
-            )
-            container.ip = (await runtime.pod_sandbox_status(container.sandbox_id)).ip
-        if not container.runtime_id:
-            config = containers_config.runtime_config(
-                container.config,
-                container.host_config,
-                name=container.name,
-                image_id=container.image_id,
-                labels={**container.config["Labels"], LABEL: container.id},
-                log=container.log_path,
-            )
-            container.runtime_id = await runtime.create_container(container.sandbox_id, config)
-
-    async def _publish(self, container: Container) -> None:
-        async def dial(port: int) -> Any:
-            return await self._engine.runtime.dial(self._engine.machine.name, container.ip, port, DIAL_TIMEOUT)
-
-        ports = PublishedPorts(self._engine.settings.host_address, dial)
-        await ports.open(publications(container.config, container.host_config))
-        container.ports = ports
-
-    async def _start_failed(self, container: Container, message: str) -> None:
-        container.error = message
-        container.exit_code = exit_code_of(message)
-        container.ends += 1
-        if container.ports:
-            container.ports.close()
-        await container.tell()
-        if container.auto_remove:
-            self._spawn(self.remove(container))
-
-    async def _ended(self, container: Container, status: ContainerStatus | None) -> None:
-        if not container.running:
-            return
-        container.status, container.pid = "exited", 0
-        container.exit_code = status.exit_code if status else ENGINE_GONE
-        container.finished_at = status.finished_at if status else timestamp()
-        container.oom_killed = bool(status and status.reason == "OOMKilled")
-        container.ends += 1
-        if container.ports:
-            container.ports.close()
-        if container.oom_killed:
-            self._event(container, "oom")
-        self._event(container, "die", exitCode=str(container.exit_code))
-        await container.tell()
-        if container.auto_remove:
-            self._spawn(self.remove(container))
-
-    # -- stop, kill, wait, remove
-
-    async def halt(self, container: Container, wait: float | None = None, signal: str = "") -> bool:
-        """`docker stop`. False where it does not run. `wait` in seconds; a negative one is for ever."""
-        if not container.running:
-            return False
-        if wait is None:
-            configured = container.config.get("StopTimeout")
-            wait = STOP_TIMEOUT if configured is None else configured
-        before = container.ends
-        runtime, identifier = self._engine.runtime, container.runtime_id
-        number = signal_number(signal or container.config["StopSignal"] or "SIGTERM")
-        with suppress(RuntimeServiceError):  # it ends just now
-            await runtime.kill_container(identifier, number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait if wait >= 0 else None):
-                await self.end_after(container, before)
-        await runtime.stop_container(identifier, 0)
-        await self.end_after(container, before)
-        self._event(container, "stop")
-        return True
-
-    async def kill(self, container: Container, signal: str) -> None:
-        """Raises DockerError 409 where it does not run, RuntimeServiceError 400 for a signal that there is not."""
-        number = signal_number(signal or "SIGKILL")
-        if not container.running:
-            raise DockerError(409, f"cannot kill container: {container.name}: container {container.id} is not running")
-        before = container.ends
-        await self._engine.runtime.kill_container(container.runtime_id, number)
-        self._event(container, "kill", signal=str(number))
-        if number == 9:
-            await self.end_after(container, before)
-
-    async def end_after(self, container: Container, ends: int) -> None:
-        """Wait until it has ended more often than `ends` times, or is removed."""
-        async with container.changed:
-            await container.changed.wait_for(lambda: container.ends > ends or container.removed)
-
-    async def removal(self, container: Container) -> None:
-        async with container.changed:
-            await container.changed.wait_for(lambda: container.removed)
-
-    async def remove(self, container: Container, *, force: bool = False) -> None:
-        """Raises DockerError 409 where it runs and `force` is not given."""
+    async def remove(self, container: Container, *, force: bool = False, volumes: bool = False) -> None:
+        """With `volumes` its anonymous ones, too. Raises DockerError 409 where it runs and `force` is not given."""
         if container.running:
             if not force:
-                raise DockerError(
-                    409,
-                    f'cannot remove container "/{container.name}": container is running: '
-                    "stop the container before removing or force remove",
-                )
+                raise _running(container)
             with suppress(DockerError):  # it has ended meanwhile
-                await self.kill(container, "SIGKILL")
+                await self._engine.runner.kill(container, "SIGKILL")
         async with container.busy:
             if container.removed:
                 return
-            if container.sandbox_id:
-                with suppress(RuntimeServiceError):
+            with suppress(RuntimeServiceError):
+                if container.runtime_id:
                     await self._engine.runtime.remove_container(container.runtime_id)
-                    await self._engine.runtime.stop_pod_sandbox(container.sandbox_id)
-                    await self._engine.runtime.remove_pod_sandbox(container.sandbox_id)
+            await self._engine.wiring.detach(container)
             self._all.pop(container.id, None)
             container.removed = True
             container.forget()
-            self._event(container, "destroy")
+            for mount in container.mount_points if volumes else ():
+                if mount.anonymous:
+                    with suppress(DockerError):  # another container has it by --volumes-from
+                        self._engine.volumes.remove(mount.name)
+            self.event(container, "destroy")
             await container.tell()
 
     async def rename(self, container: Container, name: str) -> None:
-        name = containers_names.check(name)
-        if any(each.name == name for each in self.all()):
-            raise DockerError(409, f'Conflict. The container name "/{name}" is already in use.')
+        """Raises DockerError 400, 409."""
+        if not name:
+            raise DockerError(400, "Neither old nor new names may be empty")
+        if name.removeprefix("/") == container.name:
+            raise DockerError(400, "Renaming a container with the same name as its current name")
+        try:
+            name = self._free_name(name)
+        except DockerError as error:
+            raise DockerError(error.status, f"Error when allocating new name: {error}") from None
         old, container.name = container.name, name
         await container.tell()
-        self._event(container, "rename", oldName=f"/{old}")
+        self.event(container, "rename", oldName=f"/{old}")
 
-    def _event(self, container: Container, action: str, **more: str) -> None:
+    def event(self, container: Container, action: str, **more: str) -> None:
         self._engine.events.publish("container", action, container.id, **container.attributes(**more))
 
 
-def exit_code_of(message: str) -> int:
-    """What a container that could not be started ended with (moby: daemon/errors.go, translateContainerdStartErr)."""
-    if any(words in message for words in NOT_FOUND):
-        return 127
-    return 126 if any(words in message for words in NOT_EXECUTABLE) else 128
-
-
-def start_error(container: Container, error: Exception) -> DockerError:
-    """How `docker start` says why it could not start."""
-    message = str(error)
-    if isinstance(error, DockerError):
-        return DockerError(
-            500,
-            f"failed to set up container networking: driver failed programming external connectivity on endpoint "
-            f"{container.name} ({container.id}): {message}",
-        )
+def _running(container: Container) -> DockerError:
+    what = "paused and must be unpaused first" if container.status == "paused" else container.status
     return DockerError(
-        400 if exit_code_of(message) in (126, 127) else 500, f"failed to create task for container: {message}"
+        409,
+        f'cannot remove container "/{container.name}": container is {what}: '
+        "stop the container before removing or force remove",
     )

@@ -5,16 +5,31 @@ Upstream: moby's daemon/{list,inspect}.go, container/state.go (the words of STAT
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from kubelab.engine.containers_config import listed_mounts
 from kubelab.engine.containers_record import NEVER, Container
 from kubelab.engine.errors import DockerError
 from kubelab.engine.images import graph_driver, seconds
 from kubelab.images.store import ImageNotFound, ImageStore
 
-FILTERS = ("id", "name", "status", "label", "ancestor", "exited", "before", "since", "network", "volume", "health")
+FILTERS = (
+    "id",
+    "name",
+    "status",
+    "label",
+    "ancestor",
+    "exited",
+    "before",
+    "since",
+    "network",
+    "volume",
+    "health",
+    "publish",
+    "expose",
+    "is-task",
+)
 STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 
 
@@ -38,11 +53,21 @@ def human_duration(elapsed: float) -> str:
 
 def status_words(container: Container) -> str:
     """The STATUS column."""
+    if container.status == "restarting":
+        return f"Restarting ({container.exit_code}) {_since(container.finished_at)} ago"
     if container.running:
-        return f"Up {_since(container.started_at)}"
+        paused = " (Paused)" if container.status == "paused" else _health_words(container)
+        return f"Up {_since(container.started_at)}{paused}"
     if container.status == "exited":
         return f"Exited ({container.exit_code}) {_since(container.finished_at)} ago"
     return "Created"
+
+
+def _health_words(container: Container) -> str:
+    if container.health is None:
+        return ""
+    status = container.health.state["Status"]
+    return f" (health: {status})" if status == "starting" else f" ({status})"
 
 
 def _since(moment: str) -> str:
@@ -68,9 +93,9 @@ def summary(container: Container, size: tuple[int, int] | None) -> dict[str, Any
         "Labels": config["Labels"],
         "State": container.status,
         "Status": status_words(container),
-        "HostConfig": {"NetworkMode": "bridge"},
-        "NetworkSettings": {"Networks": {"bridge": _endpoint(container)}},
-        "Mounts": _mounts(container),
+        "HostConfig": {"NetworkMode": container.host_config["NetworkMode"]},
+        "NetworkSettings": {"Networks": _endpoints(container)},
+        "Mounts": [each.shown() for each in container.mount_points if each.type != "tmpfs"],
     }
     if size is not None:
         answer["SizeRw"], answer["SizeRootFs"] = size
@@ -78,7 +103,7 @@ def summary(container: Container, size: tuple[int, int] | None) -> dict[str, Any
 
 
 def _port_list(container: Container) -> list[dict[str, Any]]:
-    if not container.running:
+    if not container.alive:
         return []
     bindings = container.ports.bindings if container.ports else {}
     ports: list[dict[str, Any]] = []
@@ -137,15 +162,33 @@ def _passes(container: Container, filters: dict[str, list[str]], images: set[str
         "status": lambda value: container.status == value,
         "exited": lambda value: container.status == "exited" and str(container.exit_code) == value,
         "ancestor": lambda _: container.image_id in images,
-        "network": lambda value: value == "bridge",
-        "volume": lambda value: any(value in (m["Source"], m["Destination"]) for m in _mounts(container)),
-        "health": lambda value: value == "none",
+        "network": lambda value: any(
+            value == name or (value and each["NetworkID"].startswith(value))
+            for name, each in container.endpoints.items()
+        ),
+        "volume": lambda value: any(value in (m["name"], m["source"], m["destination"]) for m in container.mounts),
+        "health": lambda value: value == (container.health.state["Status"] if container.health else "none"),
+        "publish": lambda value: _has_port(
+            value, [f"{each['PublicPort']}/{each['Type']}" for each in _port_list(container) if "PublicPort" in each]
+        ),
+        "expose": lambda value: _has_port(value, container.config["ExposedPorts"]),
+        "is-task": lambda value: value.lower() in ("false", "0"),
     }
     for label in filters.get("label", []):
         name, equals, value = label.partition("=")
         if name not in labels or (equals and labels[name] != value):
             return False
     return all(any(map(check, filters[name])) for name, check in checks.items() if name in filters)
+
+
+def _has_port(wanted: str, ports: Iterable[str]) -> bool:
+    """`80`, `80/udp`, `8000-8010/tcp`."""
+    numbers, _, protocol = wanted.partition("/")
+    first, _, last = numbers.partition("-")
+    return any(
+        kind == (protocol or "tcp") and int(first) <= int(number) <= int(last or first)
+        for number, _, kind in (port.partition("/") for port in ports)
+    )
 
 
 # -- docker inspect
@@ -165,16 +208,16 @@ def inspect(container: Container, store: ImageStore, size: tuple[int, int] | Non
         "HostsPath": "",
         "LogPath": str(container.log_path),
         "Name": f"/{container.name}",
-        "RestartCount": 0,
+        "RestartCount": container.restart_count,
         "Driver": "overlay2",
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": None,
+        "ExecIDs": container.exec_ids or None,
         "HostConfig": container.host_config,
         "GraphDriver": _graph_driver(container, store),
-        "Mounts": _mounts(container),
+        "Mounts": [each.shown() for each in container.mount_points if each.type != "tmpfs" or _by_mount(container)],
         "Config": container.config,
         "NetworkSettings": _network_settings(container),
     }
@@ -184,11 +227,12 @@ def inspect(container: Container, store: ImageStore, size: tuple[int, int] | Non
 
 
 def _state(container: Container) -> dict[str, Any]:
+    health = {"Health": container.health.state} if container.health else {}
     return {
         "Status": container.status,
         "Running": container.running,
-        "Paused": False,
-        "Restarting": False,
+        "Paused": container.status == "paused",
+        "Restarting": container.status == "restarting",
         "OOMKilled": container.oom_killed,
         "Dead": False,
         "Pid": container.pid,
@@ -196,6 +240,7 @@ def _state(container: Container) -> dict[str, Any]:
         "Error": container.error,
         "StartedAt": container.started_at if container.started_at else NEVER,
         "FinishedAt": container.finished_at,
+        **health,
     }
 
 
@@ -206,49 +251,38 @@ def _graph_driver(container: Container, store: ImageStore) -> dict[str, Any]:
         return {"Name": "overlay2", "Data": None}
 
 
-def _mounts(container: Container) -> list[dict[str, Any]]:
-    return [
-        {
-            "Type": "bind",
-            "Source": mount.host_path,
-            "Destination": mount.container_path,
-            "Mode": "ro" if mount.readonly else "",
-            "RW": not mount.readonly,
-            "Propagation": "rprivate",
-        }
-        for mount in listed_mounts(container.host_config)
-    ]
+def _by_mount(container: Container) -> bool:
+    """A tmpfs of `--mount` is listed with the mounts, one of `--tmpfs` is not."""
+    return not container.host_config.get("Tmpfs")
 
 
-def _endpoint(container: Container) -> dict[str, Any]:
-    ip = container.ip if container.running else ""
-    return {
-        "IPAMConfig": None,
-        "Links": None,
-        "Aliases": None,
-        "NetworkID": "bridge",
-        "EndpointID": container.sandbox_id if container.running else "",
-        "Gateway": "",
-        "IPAddress": ip,
-        "IPPrefixLen": 16 if ip else 0,
-        "MacAddress": "",
-        "DriverOpts": None,
-    }
+_NOWHERE = {"EndpointID": "", "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "MacAddress": ""}
+
+
+def _endpoints(container: Container) -> dict[str, dict[str, Any]]:
+    """Of one that does not run without addresses."""
+    gone = {} if container.alive else _NOWHERE
+    return {name: {**endpoint, **gone} for name, endpoint in container.endpoints.items()}
 
 
 def _network_settings(container: Container) -> dict[str, Any]:
-    endpoint = _endpoint(container)
-    bindings = container.ports.bindings if container.ports and container.running else {}
-    exposed = dict.fromkeys(container.config["ExposedPorts"]) if container.running else {}
+    endpoints = _endpoints(container)
+    default = endpoints.get("bridge") or _NOWHERE
+    bindings = container.ports.bindings if container.ports and container.alive else {}
+    exposed = dict.fromkeys(container.config["ExposedPorts"]) if container.alive else {}
     return {
         "Bridge": "",
-        "SandboxID": container.sandbox_id,
-        "SandboxKey": "",
+        "SandboxID": container.sandbox_id if container.alive else "",
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
         "Ports": {**exposed, **bindings},
-        "EndpointID": endpoint["EndpointID"],
-        "Gateway": "",
-        "IPAddress": endpoint["IPAddress"],
-        "IPPrefixLen": endpoint["IPPrefixLen"],
-        "MacAddress": "",
-        "Networks": {"bridge": endpoint},
+        "SandboxKey": "",
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        **{name: default[name] for name in _NOWHERE},
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "IPv6Gateway": "",
+        "Networks": endpoints,
     }

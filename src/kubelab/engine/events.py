@@ -19,7 +19,7 @@ class EventLog:
         self._kept: deque[Event] = deque(maxlen=KEPT)
         self._followers: set[asyncio.Queue[Event]] = set()
 
-    def publish(self, type: str, action: str, id: str, **attributes: str) -> None:
+    def publish(self, type: str, action: str, id: str, /, **attributes: str) -> None:
         """Tell that `action` happened to the object `id` of `type` ("image", "container", "network")."""
         now = time.time_ns()
         event: Event = {

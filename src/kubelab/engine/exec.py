@@ -18,7 +18,7 @@ from aiohttp import web
 from kubelab.engine.attach import DETACH_KEYS, detach_keys, take_over, typed
 from kubelab.engine.containers_logs import frame
 from kubelab.engine.containers_record import Container
-from kubelab.engine.containers_store import exit_code_of
+from kubelab.engine.containers_run import exit_code_of
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.hijack import Hijacked
@@ -101,11 +101,12 @@ class Execs:
                 raise DockerError(400, f"{name} is not supported by this engine: leave it out")
         if not config.get("Cmd"):
             raise DockerError(400, "No exec command specified")
-        if not container.running:
-            raise DockerError(409, f"container {container.id} is not running")
+        _require_awake(container)
         self._all = {id: each for id, each in self._all.items() if not each.container.removed}
         made = Exec(secrets.token_hex(32), container, config)
         self._all[made.id] = made
+        container.exec_ids.append(made.id)
+        self._event(made, "exec_create")
         return web.json_response({"Id": made.id}, status=201)
 
     async def inspect(self, request: web.Request) -> web.Response:
@@ -154,6 +155,7 @@ class Execs:
             found.exit_code = exit_code_of(str(error))
             raise
         found.session, found.pid = session, session.pid
+        self._event(found, "exec_start")
         if size := config.get("ConsoleSize"):
             await session.resize(*size)  # rows, columns
         found.client = client
@@ -165,6 +167,11 @@ class Execs:
         found.ending = asyncio.create_task(self._end(found, session))
         return session
 
+    def _event(self, found: Exec, action: str, **more: str) -> None:
+        """Its command is in the name of what happened, but for its end."""
+        name = action if action == "exec_die" else f"{action}: {' '.join(found.config['Cmd'])}"
+        self._engine.containers.event(found.container, name, execID=found.id, **more)
+
     async def _end(self, found: Exec, session: ExecSession) -> None:
         """Note the exit code once the process and its output have ended."""
         code = await session.wait()
@@ -173,6 +180,9 @@ class Execs:
             task.cancel()
         await asyncio.gather(*found.outputs, return_exceptions=True)
         found.exit_code, found.pid, found.session = code, 0, None
+        with suppress(ValueError):
+            found.container.exec_ids.remove(found.id)
+        self._event(found, "exec_die", exitCode=str(code))
         session.close()
 
     async def _join(self, found: Exec, session: ExecSession, connection: Hijacked) -> None:
@@ -185,6 +195,16 @@ class Execs:
             found.client = None
             typing.cancel()
             await asyncio.gather(typing, return_exceptions=True)
+
+
+def _require_awake(container: Container) -> None:
+    """Raises DockerError 409."""
+    if container.status == "paused":
+        raise DockerError(409, f"Container {container.id} is paused, unpause the container before exec")
+    if container.status == "restarting":
+        raise DockerError(409, f"Container {container.id} is restarting, wait until the container is running")
+    if not container.alive:
+        raise DockerError(409, f"Container {container.id} is not running")
 
 
 async def _show(found: Exec, name: str, descriptor: int) -> None:

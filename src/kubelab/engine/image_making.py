@@ -57,7 +57,7 @@ async def commit(engine: Engine, container: Container, given: dict[str, Any], re
     reference = _reference(request)
     author, comment = request.query.get("author", ""), request.query.get("comment", "")
     config = config_changes.merge(await _changed(given or container.config, request), container.config)
-    await engine.containers.prepare(container)
+    await engine.runner.prepare(container)
     image_id = await asyncio.to_thread(_commit, engine, container, config, author, comment)
     if reference:
         engine.store.tag(image_id, reference)

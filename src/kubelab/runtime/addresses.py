@@ -8,6 +8,7 @@ guest/sitecustomize.py does the same to the Python programs of containers.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 from typing import NamedTuple
 
@@ -66,3 +67,9 @@ def needed_shift(address: str) -> int:
         except OSError as error:
             return SHIFT if error.errno == errno.EACCES else 0
     return 0
+
+
+def mac_of(ip: str) -> str:
+    """The MAC that Docker gives to an IPv4 address (libnetwork's GenerateMACFromIP): who gets a known address back,
+    such as a machine that was lost, is found at once, and not when its neighbours' ARP entries have expired."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x42, *ipaddress.IPv4Address(ip).packed))

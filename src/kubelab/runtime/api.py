@@ -52,6 +52,29 @@ class DNSConfig:
 
 
 @dataclass(frozen=True)
+class NetworkConfig:
+    """A further network of a machine, for `docker network create`. Ensuring the same twice changes nothing."""
+
+    id: str
+    machine: str
+    cidr: str
+    gateway: str
+    bridge: str  # the interface's name, 15 characters at most
+    internal: bool = False  # nothing but the network itself is reached from it
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A sandbox's place in a network."""
+
+    network: str  # its ID, "" is the machine's own for pods
+    interface: str
+    ip: str
+    prefix: int
+    gateway: str  # "" in an internal one
+
+
+@dataclass(frozen=True)
 class PodSandboxConfig:
     name: str
     namespace: str
@@ -67,6 +90,7 @@ class PodSandboxConfig:
     sysctls: dict[str, str] = field(default_factory=dict)  # namespaced ones: "net.core.somaxconn" -> "1024"
     memory_volumes: dict[str, int] = field(default_factory=dict)  # folder of the host -> bytes: memory that all its
     # containers share is mounted there, for them alone; 0 is half of the machine's memory. Level process: left on disk
+    network: str = "pod"  # | "none": only lo | "node": the machine's own | "container:ID": that of another sandbox
     shm_size: int = 0  # bytes of /dev/shm; 0 is 64 MiB, as containerd's
 
 
@@ -141,6 +165,7 @@ class PodSandboxStatus:
     ip: str
     pid: int  # of the pause process, as the host sees it; 0 where there is none
     namespaces: dict[str, int] = field(default_factory=dict)  # "net" -> inode number
+    endpoints: tuple[Endpoint, ...] = ()  # by `connect_sandbox`
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,12 @@ from kubelab.runtime.api import (
     ContainerEvent,
     ContainerStats,
     ContainerStatus,
+    DNSConfig,
+    Endpoint,
     ExecResult,
     Level,
     MachineConfig,
+    NetworkConfig,
     PodSandboxConfig,
     PodSandboxStatus,
     Resources,
@@ -48,6 +51,10 @@ class RuntimeClient:
 
     # -- the runtime and its machines
 
+    @property
+    def level(self) -> str:
+        return self._level
+
     async def version(self) -> dict[str, Any]:
         return await self._call("version")
 
@@ -67,6 +74,25 @@ class RuntimeClient:
 
     async def remove_address(self, machine: str, ip: str) -> None:
         await self._call("remove_address", machine=machine, ip=ip)
+
+    # -- further networks of a machine, for Docker
+
+    async def ensure_network(self, config: NetworkConfig) -> None:
+        await self._call("ensure_network", config=wire.to_wire(config))
+
+    async def remove_network(self, machine: str, network_id: str) -> None:
+        await self._call("remove_network", machine=machine, id=network_id)
+
+    async def connect_sandbox(self, sandbox_id: str, network_id: str, address: str = "") -> Endpoint:
+        """An interface in that network, with the given or the next address."""
+        return Endpoint(**await self._call("connect_sandbox", id=sandbox_id, network=network_id, address=address))
+
+    async def disconnect_sandbox(self, sandbox_id: str, network_id: str) -> None:
+        await self._call("disconnect_sandbox", id=sandbox_id, network=network_id)
+
+    async def update_pod_sandbox(self, sandbox_id: str, dns: DNSConfig, host_aliases: dict[str, str]) -> None:
+        """Write its /etc/resolv.conf and /etc/hosts anew, under running containers."""
+        await self._call("update_pod_sandbox", id=sandbox_id, dns=wire.to_wire(dns), host_aliases=host_aliases)
 
     # -- sandboxes
 

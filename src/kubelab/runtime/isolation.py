@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kubelab.runtime.addresses import Addresses
-from kubelab.runtime.api import ContainerConfig, Level, MachineConfig
+from kubelab.runtime.api import ContainerConfig, Endpoint, Level, MachineConfig, NetworkConfig
 from kubelab.runtime.monitor import Launch
 from kubelab.runtime.process import Process
 from kubelab.runtime.sandbox import Sandbox
@@ -32,6 +32,17 @@ class Isolation(Protocol):
     async def remove_address(self, machine: str, address: str) -> None: ...
     async def set_link(self, machine: str, up: bool) -> None: ...
     def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]: ...
+
+    async def ensure_network(self, config: NetworkConfig) -> None:
+        """A further network of a machine."""
+
+    async def remove_network(self, machine: str, network_id: str) -> None: ...
+    async def connect(self, sandbox: Sandbox, network_id: str, address: str) -> Endpoint: ...
+    async def disconnect(self, sandbox: Sandbox, endpoint: Endpoint) -> None: ...
+    def pod_endpoint(self, sandbox: Sandbox) -> Endpoint:
+        """The place on the pods' network that `start_sandbox` has given it."""
+
+    def give_back_endpoint(self, machine: str, endpoint: Endpoint) -> None: ...
 
     # -- sandboxes
     def take_address(self, machine: str) -> str: ...

@@ -13,9 +13,19 @@ from typing import Any
 from kubelab.home import Home
 from kubelab.runtime import monitor, network, proc, syscalls, userns
 from kubelab.runtime.addresses import OWN_NETWORK, Addresses
-from kubelab.runtime.api import ContainerConfig, Level, MachineConfig, Mount, RuntimeServiceError
+from kubelab.runtime.api import (
+    ContainerConfig,
+    Endpoint,
+    Level,
+    MachineConfig,
+    Mount,
+    NetworkConfig,
+    RuntimeServiceError,
+)
+from kubelab.runtime.bridges import Bridges
 from kubelab.runtime.isolation import Stdio
 from kubelab.runtime.monitor import Launch
+from kubelab.runtime.netlink import Rtnetlink
 from kubelab.runtime.network import LAN
 from kubelab.runtime.process import Process, execute
 from kubelab.runtime.rootfs import RootFS
@@ -39,6 +49,7 @@ class Namespaces:
     def __init__(self, home: Home) -> None:
         self._shm = home.runtime / "shm"  # where each sandbox mounts its /dev/shm, in its own mount namespace
         self._lan = LAN()
+        self._bridges: dict[str, Bridges] = {}  # by machine
         self._ports = 0
         self.uid_map = ""
         self._alive: tuple[int, int] = (-1, -1)
@@ -65,9 +76,10 @@ class Namespaces:
         return {name: machine.config for name, machine in self._lan.machines.items()}
 
     async def add_machine(self, config: MachineConfig) -> None:
-        await self._lan.add(config)
+        self._bridges[config.name] = Bridges(await self._lan.add(config))
 
     async def remove_machine(self, name: str) -> None:
+        del self._bridges[name]
         await self._lan.remove(name)
 
     async def add_address(self, machine: str, address: str) -> None:
@@ -81,6 +93,26 @@ class Namespaces:
 
     def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         return network.socket_inside(self._lan.machines[machine].namespace, family, kind), OWN_NETWORK
+
+    async def ensure_network(self, config: NetworkConfig) -> None:
+        await self._bridges[config.machine].ensure(config)
+
+    async def remove_network(self, machine: str, network_id: str) -> None:
+        await self._bridges[machine].remove(network_id)
+
+    async def connect(self, sandbox: Sandbox, network_id: str, address: str) -> Endpoint:
+        return await self._bridges[sandbox.config.machine].connect(sandbox, network_id, address)
+
+    async def disconnect(self, sandbox: Sandbox, endpoint: Endpoint) -> None:
+        await self._bridges[sandbox.config.machine].disconnect(sandbox, endpoint)
+
+    def pod_endpoint(self, sandbox: Sandbox) -> Endpoint:
+        pool = self._lan.machines[sandbox.config.machine].pool
+        return Endpoint("", "eth0", sandbox.ip, pool.network.prefixlen, pool.gateway)
+
+    def give_back_endpoint(self, machine: str, endpoint: Endpoint) -> None:
+        if machine in self._bridges:
+            self._bridges[machine].give_back(endpoint)
 
     # -- sandboxes
 
@@ -98,20 +130,34 @@ class Namespaces:
         port = f"veth{self._ports}"
         machine = self._lan.machines[sandbox.config.machine]
         reader, writer = os.pipe()
-        keep = [writer, self._alive[0], machine.namespace]
-        fork(lambda: self._make_sandbox(sandbox, machine, port, writer), keep)
+        other = self._shared_network(sandbox, machine)
+        keep = [writer, self._alive[0], machine.namespace, *([other] if other >= 0 else [])]
+        fork(lambda: self._make_sandbox(sandbox, machine, port, writer, other), keep)
         os.close(writer)
+        if other not in (-1, machine.namespace):
+            os.close(other)
         answer = json.loads(await _read_all(reader) or '{"error": "its first process died"}')
         if "error" in answer:
             raise RuntimeServiceError("Unknown", f"failed to set up sandbox {sandbox.config.name}: {answer['error']}")
         sandbox.pid, sandbox.namespaces = answer["pid"], monitor.namespaces(answer["pid"])
 
-    def _make_sandbox(self, sandbox: Sandbox, machine: network.Machine, port: str, answer: int) -> None:
+    def _shared_network(self, sandbox: Sandbox, machine: network.Machine) -> int:
+        """A descriptor of the network namespace that the sandbox shares, -1 where it has its own."""
+        mode = sandbox.config.network
+        if mode == "node":
+            return machine.namespace
+        return os.open(f"/proc/{sandbox.shares.pid}/ns/net", os.O_RDONLY) if sandbox.shares else -1
+
+    def _make_sandbox(self, sandbox: Sandbox, machine: network.Machine, port: str, answer: int, other: int) -> None:
         """In a child: make the namespaces, then leave the pause process in them and go. It falls to the daemon, which
         is the subreaper."""
         try:
-            asyncio.run(_unshare(machine, port, sandbox.ip))
-            network.open_low_ports()
+            if other >= 0:
+                syscalls.unshare(_OF_A_SANDBOX & ~CLONE_NEWNET | CLONE_NEWPID)
+                syscalls.setns(other, CLONE_NEWNET)
+            else:
+                asyncio.run(_unshare(machine, port, sandbox.ip))
+                network.open_low_ports()
             size = sandbox.config.shm_size or _SHM_SIZE
             syscalls.mount("shm", self._shm, "tmpfs", _HARMLESS, f"mode=1777,size={size}")
             for folder, limit in sandbox.config.memory_volumes.items():
@@ -250,10 +296,14 @@ def _mount_memory(folder: str, limit: int) -> None:
 
 
 async def _unshare(machine: network.Machine, port: str, ip: str) -> None:
-    """Go into namespaces for a sandbox, with a network at `port` of the machine's bridge."""
+    """Go into namespaces for a sandbox, with a network at `port` of the machine's bridge where it has an `ip`."""
     async with machine.netlink() as bridge:
         syscalls.unshare(_OF_A_SANDBOX | CLONE_NEWPID)
-        await network.connect_pod(bridge, port, ip, machine.pool.gateway, machine.pool.network.prefixlen)
+        if ip:
+            await network.connect_pod(bridge, port, ip, machine.pool.gateway, machine.pool.network.prefixlen)
+            return
+        async with Rtnetlink() as link:
+            await link.set_up("lo")
 
 
 def _set_sysctls(wanted: dict[str, str]) -> None:

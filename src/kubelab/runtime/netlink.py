@@ -15,13 +15,9 @@ from typing import Any
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from kubelab.runtime.addresses import mac_of
+
 _LOOPBACK_INDEX = 1  # in every network namespace: LOOPBACK_IFINDEX of include/net/flow.h
-
-
-def mac_of(ip: str) -> str:
-    """The MAC that Docker gives to an IPv4 address (libnetwork's GenerateMACFromIP): who gets a known address back,
-    such as a machine that was lost, is found at once, and not when its neighbours' ARP entries have expired."""
-    return ":".join(f"{byte:02x}" for byte in (0x02, 0x42, *ipaddress.IPv4Address(ip).packed))
 
 
 class Rtnetlink:
@@ -60,6 +56,24 @@ class Rtnetlink:
         ends = {"ifname": name, "state": "up", "peer": other}
         request = self._iproute.link("add", kind="veth", master=await self._index(bridge), **ends)
         await _answer(f"add veth {name} to {bridge}", request)
+
+    async def delete_link(self, link: str) -> None:
+        await _answer(f"delete link {link}", self._iproute.link("delete", index=await self._index(link)))
+        self._indices.pop(link, None)
+
+    async def forbid(self, link: str, destination: str, priority: int) -> None:
+        """Refuse what comes in by `link` for a network (ip-rule(8): prohibit)."""
+        await _answer(f"forbid {link} to {destination}", self._rule("add", link, destination, priority))
+
+    async def permit(self, link: str, destination: str, priority: int) -> None:
+        await _answer(f"permit {link} to {destination}", self._rule("delete", link, destination, priority))
+
+    def _rule(self, command: str, link: str, destination: str, priority: int) -> Awaitable[Any]:
+        network = ipaddress.ip_network(destination)
+        where = {"dst": str(network.network_address), "dst_len": network.prefixlen} if network.prefixlen else {}
+        return self._iproute.rule(
+            command, family=socket.AF_INET, iifname=link, priority=priority, action="prohibit", **where
+        )
 
     async def set_up(self, link: str) -> None:
         request = self._iproute.link("set", index=await self._index(link), state="up")

@@ -27,25 +27,39 @@ class AddressPool:
     The first address is the gateway's.
     """
 
-    def __init__(self, cidr: str) -> None:
+    def __init__(self, cidr: str, gateway: str = "") -> None:
         self.network = ipaddress.ip_network(cidr)
-        self.gateway = str(self.network[1])
-        self._used: set[int] = set()
-        self._last = 1
+        self.gateway = gateway or str(self.network[1])
+        self._used = {self._number(self.gateway)}
+        self._last = 1 if not gateway or gateway == str(self.network[1]) else 0
 
-    def take(self) -> str:
-        """Raises RuntimeServiceError where all are taken."""
+    def _number(self, address: str) -> int:
+        return int(ipaddress.ip_address(address)) - int(self.network.network_address)
+
+    def take(self, address: str = "") -> str:
+        """The next one, or a given one. Raises RuntimeServiceError where it, or all, are taken."""
+        if address:
+            return self._take(address)
         size = self.network.num_addresses
         for step in range(size):
-            number = 2 + (self._last - 1 + step) % (size - 3)
+            number = 1 + (self._last + step) % (size - 2)
             if number not in self._used:
                 self._used.add(number)
                 self._last = number
                 return str(self.network[number])
         raise RuntimeServiceError("Unknown", f"no IP addresses available in range set: {self.network}")
 
+    def _take(self, address: str) -> str:
+        if ipaddress.ip_address(address) not in self.network:
+            raise RuntimeServiceError("InvalidArgument", f"{address} is not in the network {self.network}")
+        if self._number(address) in self._used:
+            raise RuntimeServiceError("FailedPrecondition", "Address already in use")
+        self._used.add(self._number(address))
+        return address
+
     def give_back(self, address: str) -> None:
-        self._used.discard(int(ipaddress.ip_address(address)) - int(self.network.network_address))
+        if address != self.gateway:
+            self._used.discard(self._number(address))
 
 
 @contextlib.contextmanager

@@ -18,7 +18,15 @@ from kubelab.home import Home
 from kubelab.images.view import MergedView
 from kubelab.runtime import proc, process, rootcopy, syscalls
 from kubelab.runtime.addresses import Addresses, needed_shift
-from kubelab.runtime.api import ContainerConfig, Level, MachineConfig, Mount, RuntimeServiceError
+from kubelab.runtime.api import (
+    ContainerConfig,
+    Endpoint,
+    Level,
+    MachineConfig,
+    Mount,
+    NetworkConfig,
+    RuntimeServiceError,
+)
 from kubelab.runtime.isolation import Stdio
 from kubelab.runtime.monitor import Launch
 from kubelab.runtime.network import AddressPool
@@ -85,6 +93,27 @@ class Plain:
     def machine_socket(self, machine: str, family: int, kind: int) -> tuple[socket.socket, Addresses]:
         address = self._machines[machine][0].address.partition("/")[0]
         return socket.socket(family, kind), Addresses(address, address, self._shift)
+
+    async def ensure_network(self, config: NetworkConfig) -> None:
+        """All share the host's network; what is on one is told to its members as names only."""
+
+    async def remove_network(self, machine: str, network_id: str) -> None:
+        """Nothing was made."""
+
+    async def connect(self, sandbox: Sandbox, network_id: str, address: str) -> Endpoint:
+        """A sandbox has one loopback address, in whatever networks it is."""
+        ip = sandbox.ip or self.take_address(sandbox.config.machine)
+        return Endpoint(network_id, "lo", ip, 8, "")
+
+    async def disconnect(self, sandbox: Sandbox, endpoint: Endpoint) -> None:
+        if len(sandbox.endpoints) == 1:
+            self.give_back_address(sandbox.config.machine, endpoint.ip)
+
+    def pod_endpoint(self, sandbox: Sandbox) -> Endpoint:
+        return Endpoint("", "lo", sandbox.ip, 8, "")
+
+    def give_back_endpoint(self, machine: str, endpoint: Endpoint) -> None:
+        self.give_back_address(machine, endpoint.ip)
 
     # -- sandboxes
 

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kubelab.runtime.api import DNSConfig, PodSandboxConfig, PodSandboxStatus, SandboxState
+from kubelab.runtime.api import DNSConfig, Endpoint, PodSandboxConfig, PodSandboxStatus, SandboxState
 from kubelab.runtime.logs import timestamp
 
 ETC_FILES = ("hosts", "hostname", "resolv.conf")  # of /etc
@@ -22,7 +22,9 @@ class Sandbox:
     ip: str = ""
     pid: int = 0
     state: SandboxState = SandboxState.NOTREADY
+    shares: Sandbox | None = None  # whose network it has
     namespaces: dict[str, int] = field(default_factory=dict)
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)  # by network
     created_at: str = field(default_factory=timestamp)
 
     @property
@@ -31,8 +33,9 @@ class Sandbox:
 
     def status(self) -> PodSandboxStatus:
         return PodSandboxStatus(
-            self.id, self.config, self.state, self.created_at, self.ip, self.pid, dict(self.namespaces)
-        )
+            self.id, self.config, self.state, self.created_at, self.ip, self.pid, dict(self.namespaces),
+            tuple(self.endpoints.values()),
+        )  # fmt: skip
 
     def etc_files(self) -> dict[str, Path]:
         """Container path -> file of ours, mounted where the container's config mounts nothing itself."""
@@ -44,7 +47,8 @@ class Sandbox:
         (self.folder / "hostname").write_text(self.hostname + "\n")
         (self.folder / "resolv.conf").write_text(_resolv_conf(self.config.dns))
         hosts = {"127.0.0.1": ["localhost"], "::1": ["localhost", "ip6-localhost", "ip6-loopback"]}
-        hosts.setdefault(self.ip, []).append(self.hostname)
+        for address in dict.fromkeys(filter(None, (self.ip, *(each.ip for each in self.endpoints.values())))):
+            hosts.setdefault(address, []).append(self.hostname)
         for name, address in self.config.host_aliases.items():
             hosts.setdefault(address, []).append(name)
         lines = [f"{address}\t{' '.join(names)}\n" for address, names in hosts.items()]

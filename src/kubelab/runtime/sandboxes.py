@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 import socket
 
 from kubelab.home import Home
 from kubelab.runtime.addresses import Addresses
-from kubelab.runtime.api import MachineConfig, PodSandboxConfig, RuntimeServiceError, SandboxState
+from kubelab.runtime.api import (
+    DNSConfig,
+    Endpoint,
+    MachineConfig,
+    NetworkConfig,
+    PodSandboxConfig,
+    RuntimeServiceError,
+    SandboxState,
+)
 from kubelab.runtime.containers import Containers
 from kubelab.runtime.events import Events
 from kubelab.runtime.isolation import Isolation
@@ -71,17 +80,30 @@ class Sandboxes:
         return [sandbox for sandbox in self._all.values() if machine in (None, sandbox.config.machine)]
 
     async def run(self, config: PodSandboxConfig) -> Sandbox:
-        self._machine(config.machine)
+        machine = self._machine(config.machine)
         identifier = secrets.token_hex(32)
         sandbox = Sandbox(identifier, config, self._folder / identifier)
-        sandbox.ip = self._isolation.take_address(config.machine)
+        kind, _, other = config.network.partition(":")
+        if kind == "container":
+            sandbox.shares = self.get(other)
+            if sandbox.shares.state is not SandboxState.READY:
+                raise RuntimeServiceError("FailedPrecondition", f'sandbox "{other}" is not ready')
+        if kind == "pod":
+            sandbox.ip = self._isolation.take_address(config.machine)
+        elif kind == "node":
+            sandbox.ip = machine.address.partition("/")[0]
+        elif sandbox.shares:
+            sandbox.ip = sandbox.shares.ip
         try:
             sandbox.write_etc()
             await self._isolation.start_sandbox(sandbox)
         except BaseException:
-            self._isolation.give_back_address(config.machine, sandbox.ip)
+            if kind == "pod":
+                self._isolation.give_back_address(config.machine, sandbox.ip)
             sandbox.remove_files()
             raise
+        if kind == "pod":
+            sandbox.endpoints[""] = self._isolation.pod_endpoint(sandbox)
         sandbox.state = SandboxState.READY
         self._all[identifier] = sandbox
         self._emit("STARTED", sandbox)
@@ -120,8 +142,56 @@ class Sandboxes:
 
     def _not_ready(self, sandbox: Sandbox) -> None:
         sandbox.state, sandbox.pid = SandboxState.NOTREADY, 0
-        self._isolation.give_back_address(sandbox.config.machine, sandbox.ip)
+        self._give_back(sandbox)
         self._emit("STOPPED", sandbox)
+
+    def _give_back(self, sandbox: Sandbox) -> None:
+        machine = sandbox.config.machine
+        for endpoint in sandbox.endpoints.values():
+            self._isolation.give_back_endpoint(machine, endpoint)
+        sandbox.endpoints.clear()
+
+    # -- further networks
+
+    async def ensure_network(self, config: NetworkConfig) -> None:
+        self._machine(config.machine)
+        async with self._one_at_a_time:
+            await self._isolation.ensure_network(config)
+
+    async def remove_network(self, machine: str, network_id: str) -> None:
+        """One that is not there is no error."""
+        self._machine(machine)
+        async with self._one_at_a_time:
+            await self._isolation.remove_network(machine, network_id)
+
+    async def connect(self, sandbox_id: str, network_id: str, address: str) -> Endpoint:
+        """Put a sandbox into a further network. Twice changes nothing. Raises RuntimeServiceError."""
+        sandbox = self.get(sandbox_id)
+        async with self._one_at_a_time:
+            if sandbox.state is not SandboxState.READY:
+                raise RuntimeServiceError("FailedPrecondition", f'sandbox "{sandbox_id}" is not ready')
+            if network_id not in sandbox.endpoints:
+                sandbox.endpoints[network_id] = await self._isolation.connect(sandbox, network_id, address)
+                sandbox.ip = sandbox.ip or sandbox.endpoints[network_id].ip
+                sandbox.write_etc()
+            return sandbox.endpoints[network_id]
+
+    async def disconnect(self, sandbox_id: str, network_id: str) -> None:
+        sandbox = self.get(sandbox_id)
+        async with self._one_at_a_time:
+            endpoint = sandbox.endpoints.get(network_id)
+            if endpoint is not None:
+                await self._isolation.disconnect(sandbox, endpoint)
+                del sandbox.endpoints[network_id]
+                if sandbox.ip == endpoint.ip:
+                    sandbox.ip = next((each.ip for each in sandbox.endpoints.values()), "")
+                sandbox.write_etc()
+
+    def update(self, sandbox_id: str, dns: DNSConfig, host_aliases: dict[str, str]) -> None:
+        """Other name servers and host names, seen by running containers, too."""
+        sandbox = self.get(sandbox_id)
+        sandbox.config = dataclasses.replace(sandbox.config, dns=dns, host_aliases=host_aliases)
+        sandbox.write_etc()
 
     def _emit(self, type_: str, sandbox: Sandbox) -> None:
         self._events.emit(type_, sandbox.id, sandbox.id, sandbox.config.machine)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubelab.home import Home
 from kubelab.runtime import wire
-from kubelab.runtime.api import Resources, RuntimeServiceError
+from kubelab.runtime.api import NetworkConfig, Resources, RuntimeServiceError
 from kubelab.runtime.cgroups import Cgroups
 from kubelab.runtime.containers import Containers, Images
 from kubelab.runtime.events import Events
@@ -71,6 +71,9 @@ class RuntimeService:
     async def _run_pod_sandbox(self, given: Parameters) -> str:
         return (await self.sandboxes.run(wire.sandbox_config(given["config"]))).id
 
+    async def _connect_sandbox(self, given: Parameters) -> Any:
+        return wire.to_wire(await self.sandboxes.connect(given["id"], given["network"], given["address"]))
+
     async def _create_container(self, given: Parameters) -> str:
         config = wire.container_config(given["config"])
         return self.containers.create(self.sandboxes.get(given["sandbox_id"]), config).id
@@ -89,6 +92,13 @@ _METHODS: dict[str, Callable[[RuntimeService, Parameters], Any]] = {
     "remove_machine": lambda self, given: self.sandboxes.remove_machine(given["name"]),
     "add_address": lambda self, given: self.sandboxes.add_address(given["machine"], given["ip"]),
     "remove_address": lambda self, given: self.sandboxes.remove_address(given["machine"], given["ip"]),
+    "ensure_network": lambda self, given: self.sandboxes.ensure_network(NetworkConfig(**given["config"])),
+    "remove_network": lambda self, given: self.sandboxes.remove_network(given["machine"], given["id"]),
+    "connect_sandbox": RuntimeService._connect_sandbox,
+    "disconnect_sandbox": lambda self, given: self.sandboxes.disconnect(given["id"], given["network"]),
+    "update_pod_sandbox": lambda self, given: self.sandboxes.update(
+        given["id"], wire.dns_config(given["dns"]), given["host_aliases"]
+    ),
     "run_pod_sandbox": RuntimeService._run_pod_sandbox,
     "stop_pod_sandbox": lambda self, given: self.sandboxes.stop(given["id"]),
     "remove_pod_sandbox": lambda self, given: self.sandboxes.remove(given["id"]),

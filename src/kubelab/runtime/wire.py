@@ -119,8 +119,11 @@ def machine_config(fields: Message) -> api.MachineConfig:
 
 
 def sandbox_config(fields: Message) -> api.PodSandboxConfig:
-    lines = {name: tuple(values) for name, values in fields.get("dns", {}).items()}
-    return api.PodSandboxConfig(**fields | {"dns": api.DNSConfig(**lines)})
+    return api.PodSandboxConfig(**fields | {"dns": dns_config(fields.get("dns", {}))})
+
+
+def dns_config(fields: Message) -> api.DNSConfig:
+    return api.DNSConfig(**{name: tuple(values) for name, values in fields.items()})
 
 
 def container_config(fields: Message) -> api.ContainerConfig:
@@ -143,6 +146,7 @@ def _tuple(value: Any) -> Any:
 
 def sandbox_status(fields: Message) -> api.PodSandboxStatus:
     known = {"config": sandbox_config(fields["config"]), "state": api.SandboxState(fields["state"])}
+    known["endpoints"] = tuple(api.Endpoint(**each) for each in fields["endpoints"])
     return api.PodSandboxStatus(**fields | known)
 
 

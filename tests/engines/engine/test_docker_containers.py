@@ -392,12 +392,11 @@ def test_events_tell_a_containers_life(containers, client):
     ("options", "words"),
     [
         ({"privileged": True}, "HostConfig.Privileged is not supported"),
-        ({"network": "other"}, "network other is not supported"),
-        ({"restart_policy": {"Name": "always"}}, "restart policy always is not supported"),
-        ({"volumes": {"named": {"bind": "/x"}}}, "volume named is not supported"),
-        ({"ports": {"53/udp": 5353}}, "publishes TCP ports only"),
+        ({"devices": ["/dev/null:/dev/x"]}, "HostConfig.Devices is not supported"),
+        ({"pid_mode": "host"}, "HostConfig.PidMode is not supported"),
+        ({"volumes": {"/etc": {"bind": "/x"}}}, "cannot bind /etc: this engine binds only what is below"),
+        ({"ports": {"53/sctp": 5353}}, "publishes TCP and UDP ports only"),
         ({"ports": {"80/tcp": ("192.0.2.1", 8080)}}, "the loopback only"),
-        ({"healthcheck": {"test": ["CMD", "true"]}}, "Healthcheck is not supported"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -6,6 +6,7 @@ import pytest
 
 from kubelab.engine.containers_record import Container
 from kubelab.engine.containers_store import Containers
+from kubelab.engine.networks_wiring import Wiring
 
 
 class Runtime:
@@ -25,7 +26,8 @@ def container(tmp_path):
 
 
 def containers(container, meanwhile):
-    engine = SimpleNamespace(runtime=Runtime(meanwhile), machine=SimpleNamespace(name="engine"))
+    engine = SimpleNamespace(runtime=Runtime(meanwhile), machine=SimpleNamespace(name="engine"), networks=None)
+    engine.wiring = Wiring(engine)
     made = Containers(engine)
     made._all[container.id] = container
     return made

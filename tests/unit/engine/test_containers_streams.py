@@ -6,7 +6,7 @@ import pytest
 
 from kubelab.engine.attach import Detached, detach_keys, typed
 from kubelab.engine.containers_logs import frame, moment
-from kubelab.engine.containers_store import exit_code_of
+from kubelab.engine.containers_run import exit_code_of
 from kubelab.engine.containers_view import human_duration
 from kubelab.engine.errors import DockerError
 

@@ -8,7 +8,7 @@ import pytest
 
 from kubelab.home import Home
 from kubelab.images import whiteout
-from kubelab.runtime import levels, netlink, plain, rootcopy
+from kubelab.runtime import addresses, levels, plain, rootcopy
 from kubelab.runtime.addresses import Addresses
 from kubelab.runtime.api import Level, Mount, RuntimeServiceError
 from kubelab.runtime.containers import signal_number
@@ -210,4 +210,4 @@ def test_a_volume_may_lie_in_another(tmp_path: Path) -> None:
 
 
 def test_an_address_that_comes_back_has_the_same_mac_as_with_docker():
-    assert netlink.mac_of("172.17.0.2") == "02:42:ac:11:00:02"
+    assert addresses.mac_of("172.17.0.2") == "02:42:ac:11:00:02"
