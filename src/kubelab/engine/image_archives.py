@@ -12,6 +12,7 @@ from kubelab.engine import query
 from kubelab.engine.answers import encode, json_stream
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
+from kubelab.images.archive import wanted
 
 CHUNK = 1 << 20
 
@@ -40,7 +41,7 @@ async def save(engine: Engine, request: web.Request, names: Iterable[str]) -> we
     if not names:
         raise DockerError(400, "no images to save: give one or more as names=")
     for name in names:
-        engine.store.resolve(name)
+        wanted(engine.store, name)
     with tempfile.TemporaryFile(dir=engine.home.engine) as file:
         await asyncio.to_thread(engine.store.save, names, file)
         response = web.StreamResponse(headers={"Content-Type": "application/x-tar"})

@@ -7,6 +7,7 @@ layout. An archive that has the last alone is read, too.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -36,10 +37,26 @@ def save(store: ImageStore, names: list[str], target: BinaryIO) -> None:
     """Write the named images (references or IDs); a name given as a reference is kept in the archive."""
     writer = _Saver(store, target)
     for name in names:
-        image = store.resolve(name)
-        tags = [] if image.id.startswith("sha256:" + name.removeprefix("sha256:")) else [str(parse(name).tagged())]
-        writer.image(image, tags)
+        for image, tags in wanted(store, name):
+            writer.image(image, tags)
     writer.close()
+
+
+def wanted(store: ImageStore, name: str) -> list[tuple[Image, list[str]]]:
+    """The images that `name` stands for, with the names that go with each: a repository alone means all of its tags.
+
+    Rules from moby's image/tarexport/save.go (parseNames). Raises ImageNotFound.
+    """
+    with contextlib.suppress(InvalidReference):
+        reference = parse(name)
+        known = {tag: id for tag, id in store.tags().items() if "@" not in tag}
+        if not reference.tag and not reference.digest:
+            tags = [tag for tag in known if parse(tag).repository == str(reference)]
+            if tags:
+                return [(store.get_image(known[tag]), [tag]) for tag in tags]
+        elif reference.tag and str(reference) in known:
+            return [(store.get_image(known[str(reference)]), [str(reference)])]
+    return [(store.resolve(name), [])]
 
 
 class _Saver:
