@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from kubelab.cluster.apiserver.coverage import NOT_HONOURED
+from kubelab.cluster.apiserver.coverage import NOT_HONOURED, ON_NODES
 from kubelab.cluster.apiserver.schema import Type, types
 from kubelab.cluster.resources import DISCOVERED, RESOURCES, Resource
 
@@ -92,6 +92,7 @@ def document() -> str:
     """The whole file."""
     parts = [TITLE, "## Kinds", _kinds(), "## Fields", _honoured(), *(_fields(kind) for kind in NOT_HONOURED)]
     parts += [_part(*part) for part in PARTS]
+    parts += ["## On the nodes", _on_nodes()]
     parts += ["## Parameters", _parameters(), "## kubectl", _kubectl()]
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 
@@ -119,6 +120,11 @@ def _part(what: str, definition: str, prefix: str) -> str:
     fields, rows = types().named(definition).fields, NOT_HONOURED["pod"]
     found = ", ".join(f"`{name}`" for name in sorted(fields) if prefix + name not in rows)
     return f"Fields of {what} that are honoured: {found}.\n"
+
+
+def _on_nodes() -> str:
+    rows = ["| what | where it depends, and what is not done |", "| --- | --- |"]
+    return "\n".join(rows + [f"| {what} | {how} |" for what, how in ON_NODES.items()])
 
 
 def _parameters() -> str:

@@ -14,8 +14,8 @@ POD_SECURITY = {
     "appArmorProfile": "no AppArmor profile is loaded",
     "seLinuxChangePolicy": "there is no SELinux",
     "seLinuxOptions": "there is no SELinux",
-    "seccompProfile": "no system call is filtered",
-    "supplementalGroupsPolicy": "groups of the image are merged in",
+    "seccompProfile": "no system call is filtered; a container with a profile of its own (Localhost) does not start",
+    "supplementalGroupsPolicy": "nodes refuse it: Strict; groups of the image are merged in",
     "windowsOptions": "nodes run Linux",
 }
 CONTAINER_SECURITY = {
@@ -35,7 +35,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "hostNetwork": "nodes refuse it: pods have a network of their own",
         "hostPID": "nodes refuse it: containers have PID namespaces of their own",
         "hostUsers": "there is one user namespace",
-        "os": "the node's operating system is not compared",
         "resourceClaims": "there is no dynamic resource allocation",
         "resources": "resources of the pod as a whole are not enforced",
         "runtimeClassName": "there is one runtime",
@@ -43,7 +42,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         **{f"containers[].securityContext.{field}": why for field, why in CONTAINER_SECURITY.items()},
         "containers[].ports[].hostPort": "ports are reached by a service, a node port or port-forward",
         "containers[].resizePolicy": "resources are not resized in place",
-        "containers[].resources.limits.cpu": "the scheduler counts it, nothing enforces it",
         "containers[].resources.claims": "there is no dynamic resource allocation",
         "containers[].volumeDevices": "there are no block devices",
         "containers[].volumeMounts[].mountPropagation": "mounts are not propagated",
@@ -73,8 +71,26 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "trafficDistribution": "traffic goes to any ready endpoint",
     },
 }
+# Where it depends on the machine what becomes of a field that is honoured, and what a node does not do.
+# `kubelab doctor` says which runtime level and which cgroups there are.
+ON_NODES: dict[str, str] = {
+    "`resources.limits.cpu`, `requests.cpu`": "enforced by a cgroup (quota, shares) where one can be written; the"
+    " scheduler counts requests everywhere",
+    "`resources.limits.memory`": "enforced by a cgroup where one can be written, else by sampling every 0.1 s;"
+    " either way the container ends as OOMKilled",
+    "`oom_score_adj` by QoS class": "as upstream's; only root can lower it, so as an ordinary user that of"
+    " Guaranteed pods stays 0",
+    "`emptyDir.medium: Memory`": "a tmpfs at level *namespaces*; at level *process* a folder on disk",
+    "`hostPath`": "inside the node's own disk, a folder of `$KUBELAB_HOME`, never the host's root",
+    "`capabilities`, `privileged`, `runAsUser`, `sysctls`": "within the lab's user namespace, at level *namespaces*; at"
+    " level *process* everything runs as the user of the lab",
+    "`dnsPolicy`, `dnsConfig`": "answered by a resolver on each node; at level *process* for Python programs,"
+    " others have the host's resolver",
+    "Image garbage collection": "not done (`imageGCHighThresholdPercent`, `imageMinimumGCAge`): the Docker"
+    " Engine has its images in the same store, and a node must not delete them",
+}
 # Values that ask for nothing, so that nothing is missed when they are not honoured.
-_NEUTRAL: tuple[Any, ...] = (None, "", False, [], {}, "ClusterFirst", "Default")
+_NEUTRAL: tuple[Any, ...] = (None, "", False, [], {}, "ClusterFirst", "Default", "Merge")
 
 
 def warnings(kind: str, spec: dict[str, Any], path: str) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from kubelab.cluster import quantity
 from kubelab.cluster.kubelet import podutil
 from kubelab.cluster.kubelet.container_config import DEFAULT_TERMINATION_PATH, container_config, log_path, next_attempt
 from kubelab.cluster.kubelet.container_killer import ContainerKiller
@@ -21,6 +22,7 @@ from kubelab.cluster.kubelet.images import ImageManager, Tell
 from kubelab.cluster.kubelet.lifecycle import HookError, HookRunner
 from kubelab.cluster.kubelet.node import Node
 from kubelab.cluster.kubelet.objects import ObjectSource
+from kubelab.cluster.kubelet.oom_score import oom_score_adj
 from kubelab.cluster.kubelet.podutil import Container, Pod
 from kubelab.cluster.kubelet.reasons import StartError
 from kubelab.cluster.kubelet.service_env import service_environment
@@ -125,7 +127,9 @@ class ContainerStarter:
         self._add_hosts_file(pod, mounts, facts.pod_ip)
         log = log_path(self._log_folder, pod, container["name"], attempt)
         image_ref = self._images.reference(image)
-        return container_config(pod, container, image, env, mounts, attempt, log, message_log, image_ref)
+        made = container_config(pod, container, image, env, mounts, attempt, log, message_log, image_ref)
+        memory = int(quantity.parse(facts.allocatable["memory"]))
+        return replace(made, oom_score_adj=oom_score_adj(pod, container, memory))
 
     def _add_hosts_file(self, pod: Pod, mounts: list[Mount], ip: str) -> None:
         """The pod's /etc/hosts, unless the container has a volume there."""

@@ -89,7 +89,7 @@ class Kubelet:
         syncer = PodSyncer(node, self._runtime_pods, starter, killer, volumes, reasons)
         allocatable = self.node_status.allocatable
         return PodLifecycle(
-            node, self._runtime_pods, syncer, self._statuses, self._probes, volumes, reasons, allocatable
+            node, self._runtime_pods, syncer, self._statuses, self._probes, volumes, reasons, allocatable, self._look
         )
 
     async def start(self, endpoint: tuple[str, int]) -> None:
@@ -137,6 +137,9 @@ class Kubelet:
         if podutil.uid(old) != podutil.uid(new):
             self._workers.remove(old)  # deleted and made anew while no watch ran
         self._workers.update(new)
+
+    async def _look(self, anew: bool) -> dict[str, Any]:
+        return await self.node_status.read() if anew else self.node_status.node
 
     def _wake(self, pod_uid: str) -> None:
         self._workers.wake(pod_uid)

@@ -99,10 +99,15 @@ class NodeStatus:
             "spec": {"podCIDR": self._config.podCIDR, "podCIDRs": [self._config.podCIDR]},
         }
 
+    async def read(self) -> dict[str, Any]:
+        """The Node as the API has it now; kept in `node`."""
+        self.node = await self._client.get(NODES, self._config.nodeName)
+        return self.node
+
     async def _report(self) -> None:
         """Others write conditions as well (the node life-cycle controller, when it does not hear of us), so what the
         API has is read first, as upstream does."""
-        known = (await self._client.get(NODES, self._config.nodeName)).get("status", {})
+        known = (await self.read()).get("status", {})
         self._conditions = {c["type"]: c for c in known.get("conditions", [])}
         status = self._status()
         due = self._clock.monotonic() - self._reported_at >= self._config.nodeStatusReportFrequency

@@ -6,7 +6,7 @@ Upstream: SyncPod, SyncTerminatingPod and SyncTerminatedPod in pkg/kubelet/kubel
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from shutil import rmtree
 from typing import Any
 
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 Status = dict[str, Any]
 Allocatable = Callable[[], dict[str, str]]
+Look = Callable[[bool], Awaitable[dict[str, Any]]]  # the Node object: as last read, or (True) read anew
 VOLUME_REFRESH_SECONDS = 60.0
 EVICTED, EVICTION_GRACE_SECONDS = "Evicted", 1
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -46,9 +47,11 @@ class PodLifecycle:
         volumes: Volumes,
         reasons: ReasonCache,
         allocatable: Allocatable,
+        look: Look,
     ) -> None:
         self._node, self._pods, self._syncer, self._statuses = node, pods, syncer, statuses
         self._probes, self.volumes, self._reasons, self._allocatable = probes, volumes, reasons, allocatable
+        self._look = look
         self._failed: dict[str, tuple[str, str]] = {}  # pod UID -> reason and message of a pod that the kubelet ends
         self._admitted: dict[str, Pod] = {}  # pod UID -> a pod that has its place here
         self._evicted: dict[str, str] = {}  # pod UID -> why
@@ -60,7 +63,7 @@ class PodLifecycle:
         SyncError where it has to be tried again later.
         """
         observed = await self._pods.get(podutil.uid(pod))
-        if why := admission.reject(pod) or self._overload(pod, observed):
+        if why := admission.reject(pod) or await self._misfit(pod, observed):
             return self._fail(pod, observed, why)
         self._probes.add_pod(pod)
         status = self._generate(pod, observed)
@@ -116,15 +119,24 @@ class PodLifecycle:
         self._evicted.pop(uid, None)
         self._admitted.pop(uid, None)
 
-    def _overload(self, pod: Pod, observed: RuntimePod) -> tuple[str, str] | None:
-        """Asked once: a pod that was admitted, or that runs here from before this agent, stays."""
+    async def _misfit(self, pod: Pod, observed: RuntimePod) -> admission.Why | None:
+        """Asked once: a pod that was admitted, or that runs here from before this agent, stays.
+
+        Between the last answer and the pod's place in `_admitted` nobody else's turn comes.
+        """
         uid = podutil.uid(pod)
         if uid not in self._admitted and not observed.sandboxes:
-            others = [p for u, p in self._admitted.items() if not self._is_over(u)]
-            if why := self._failed.get(uid) or admission.overload(pod, others, self._allocatable()):
+            why = self._failed.get(uid) or self._judge(pod, await self._look(False))
+            if why is not None and why[0] in admission.OF_THE_NODE and uid not in self._failed:
+                why = self._judge(pod, await self._look(True))
+            if why is not None:
                 return why
         self._admitted[uid] = pod
         return None
+
+    def _judge(self, pod: Pod, node: dict[str, Any]) -> admission.Why | None:
+        others = [p for uid, p in self._admitted.items() if not self._is_over(uid)]
+        return admission.misfit(pod, others, {**node, "status": {"allocatable": self._allocatable()}})
 
     def _is_over(self, pod_uid: str) -> bool:
         return (self._statuses.get(pod_uid) or {}).get("phase") in TERMINAL_PHASES
@@ -159,6 +171,14 @@ class PodLifecycle:
         self._statuses.set(pod, self._generate(pod, observed))
 
     def _generate(self, pod: Pod, observed: RuntimePod, *, terminal: bool = False) -> Status:
+        told, why = pod.get("status", {}), self._failed.get(podutil.uid(pod))
+        # an agent before this one may have said it
+        rejection = why or (
+            told.get("reason", ""),
+            told.get("message", ""),
+        )
+        if rejection[1].startswith(admission.REJECTED):
+            return pod_status.rejected(pod, *rejection)
         status = pod_status.generate(
             pod,
             observed,
@@ -168,7 +188,7 @@ class PodLifecycle:
             probes=self._probes.update_status,
             terminal=terminal,
         )
-        if why := self._failed.get(podutil.uid(pod)):
+        if why is not None:
             status.update(phase="Failed", reason=why[0], message=why[1])
             status["conditions"] = [c for c in status["conditions"] if c["type"] not in conditions.OWNED]
             status["conditions"] += conditions.generate(pod, status, observed.ready_sandbox is not None)

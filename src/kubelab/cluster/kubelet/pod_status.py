@@ -60,6 +60,18 @@ def generate(
     return status
 
 
+def rejected(pod: Pod, reason: str, message: str) -> Status:
+    """The status of a pod that was not let in (rejectPod): it never had containers, nor conditions of the kubelet's."""
+    known = pod.get("status", {})
+    return {
+        "qosClass": known.get("qosClass", "BestEffort"),
+        "phase": "Failed",
+        "reason": reason,
+        "message": message,
+        "conditions": [c for c in known.get("conditions", []) if c["type"] not in conditions.OWNED],
+    }
+
+
 def _shorten_messages(pod: Pod, status: Status) -> None:
     """The containers of a pod share 12 KiB for their termination messages (normalizeStatus in status_manager.go)."""
     specs = (*podutil.all_containers(pod), *podutil.ephemeral_containers(pod))

@@ -60,7 +60,7 @@ class StatusManager:
         status = copy.deepcopy(self._statuses.get(pod_uid))
         if status is None:
             return
-        everything = [*status.get("initContainerStatuses", []), *status["containerStatuses"]]
+        everything = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
         found = next((s for s in everything if s.get("containerID") == container_id), None)
         if found is None or all(found.get(key) == value for key, value in facts.items()):
             return
@@ -98,7 +98,7 @@ class StatusManager:
 
     def _hold_back(self, status: Status, old: Status) -> Status:
         """A pod is not told as finished while one of its containers runs (mergePodStatus)."""
-        everything = [*status.get("initContainerStatuses", []), *status["containerStatuses"]]
+        everything = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
         if not any("running" in s["state"] for s in everything):
             return status
         status = {**status, "phase": old.get("phase", "Running")}

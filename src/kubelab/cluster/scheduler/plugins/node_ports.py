@@ -13,17 +13,18 @@ class NodePorts(Plugin):
     name = "NodePorts"
 
     def filter(self, cycle: Cycle, node: NodeInfo) -> Rejection | None:
-        if cycle.pod.host_ports and any(_conflict(cycle.pod, other) for other in node.pods.values()):
+        if cycle.pod.host_ports and any(conflict(cycle.pod, other) for other in node.pods.values()):
             return Rejection(("node(s) didn't have free ports for the requested pod ports",), resolvable=True)
         return None
 
     def may_help(self, pod: PodInfo, change: Change, cluster: Cluster) -> bool:
         if change.what == "node":
             return change.old is None
-        return change.new is None and change.old is not None and _conflict(pod, PodInfo.of(change.old))
+        return change.new is None and change.old is not None and conflict(pod, PodInfo.of(change.old))
 
 
-def _conflict(a: PodInfo, b: PodInfo) -> bool:
+def conflict(a: PodInfo, b: PodInfo) -> bool:
+    """Whether both want one port of a node."""
     return any(_same(one, other) for one in a.host_ports for other in b.host_ports)
 
 
