@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from kubernetes.client.rest import ApiException
 
-from . import checks, exercise, images, namespace, quizzes
+from . import checks, exercise, images, namespace, quizzes, sections
 from .errors import LabError
 from .manifest import PART_OF
+from .progressview import ProgressView
 
 if TYPE_CHECKING:
     from kubelab.widgets.quiz import Quiz
@@ -72,6 +73,18 @@ class Study:
     def answer(self: Lab, question: str, letter: str) -> None:
         """Answer a question of the quiz, as `lab.answer("crashloop", "b")`, and print what is to say to it."""
         print(quizzes.Quiz(self.chapter, self.progress).answer(question, letter).text())
+
+    def goto(self: Lab, number: str) -> None:
+        """Build the state that a section of this chapter begins with, and define what its cells use. LabError."""
+        section = sections.find(self.chapter, number)
+        sections.bring(self, section)
+        notebook = next(iter(sorted((self.root / "notebooks").glob(f"{self.chapter}_*.ipynb"))), self.root)
+        sections.define(sections.definitions(notebook, section))
+        print(f"{section.number} {section.title}: ready to begin.")
+
+    def show_progress(self: Lab) -> ProgressView:
+        """What was done so far, a chapter a row; in JupyterLab with buttons that export and import it."""
+        return ProgressView(self.progress)
 
     def _reset_chapter(self: Lab, chapter: str) -> None:
         self.nodes.restore()

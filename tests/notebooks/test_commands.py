@@ -1,0 +1,55 @@
+"""The commands that the notebooks show, with the real CLIs, beside the cells that show them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from tools.commands import Chapter, Shown, difference, dry, printed, runnable, twins
+from tools.notebooks import NOTEBOOKS
+
+PATHS = sorted(NOTEBOOKS.glob("0*.ipynb"))
+FEWEST = {"00": 2, "01": 4, "02": 5, "03": 20, "04": 30}  # commands a chapter shows at least
+
+
+@pytest.mark.requires("kubectl", "docker")
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("notebook", PATHS, ids=lambda path: path.stem)
+def test_commands_print_what_the_notebook_shows(notebook, best_engines):
+    environment = {**os.environ, "KUBELAB_HOME": str(best_engines.path), **best_engines.shell_variables()}
+    chapter = Chapter(notebook, environment).run()
+    assert chapter.problems == []
+    assert chapter.tried >= FEWEST[notebook.stem[:2]]
+
+
+def test_commands_and_what_they_print_are_found_in_outputs():
+    found = printed("hello\n$ kubectl get nodes\nNAME     STATUS\nnode-1   Ready\n$ ls\nx\n$ docker ps\n")
+    assert found == [Shown("kubectl get nodes", ["NAME     STATUS", "node-1   Ready"]), Shown("docker ps")]
+    assert twins("# kubectl a; kubectl b\nx = 1  # kubectl c\n  # docker d\n") == ["kubectl a", "kubectl b", "docker d"]
+
+
+def test_tables_are_compared_by_columns_in_any_order_and_without_ages():
+    shown = Shown(
+        "kubectl -n x get pods",
+        ["NAME   READY   STATUS    RESTARTS", "b      1/1     Running   1", "a      0/1     Error     0"],
+    )
+    same = (
+        "NAME   READY   STATUS    RESTARTS      AGE\n"
+        "a      0/1     Error     0             3s\n"
+        "b      1/1     Running   1 (2s ago)    9s\n"
+    )
+    assert difference(shown, same) == ""
+    assert "0/1" in difference(shown, same.replace("b      1/1", "b      0/1"))
+    assert difference(shown, same.replace("Error", "Ready")) != ""
+    assert difference(Shown("kubectl get pods", ["No resources found"]), "No resources found in x namespace.\n") == ""
+    assert difference(Shown("kubectl apply -f x", ["pod/a created"]), "pod/a unchanged\n") == ""
+    assert difference(Shown("kubectl apply -f x", ["pod/a created"]), "pod/b unchanged\n") != ""
+    assert difference(Shown("kubectl logs a", ["one"]), "two\n") != ""
+
+
+def test_placeholders_are_filled_and_changes_are_dry_runs():
+    assert (
+        dry(runnable("kubectl -n x label pod POD a=b", "web-1")) == "kubectl -n x label pod web-1 a=b --dry-run=server"
+    )
+    assert dry("kubectl get pods") == "kubectl get pods"
+    assert runnable("kubectl logs -f a", "") == "kubectl logs a"
