@@ -28,6 +28,7 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 PROGRAMS = ("kubectl ", "docker ")
 TWIN = re.compile(r"^\s*# ((?:kubectl|docker) .+)$", re.MULTILINE)
+APPLIED = re.compile(r"\S+/\S+ (created|configured|unchanged)$")
 CHANGES = ("delete", "label", "annotate", "scale", "set", "create", "patch", "apply", "run")
 TIMEOUT = 60  # seconds a command may take
 
@@ -90,10 +91,11 @@ def difference(shown: Shown, output: str) -> str:
         if shown.lines == lines[:1] or (not rows(shown.lines) and lines[:1] and lines[0].startswith("No ")):
             return ""
         ours, theirs = rows(shown.lines, columns), rows(lines, columns)
+        if verb == "events":  # more may have happened since
+            theirs = [row for row in theirs if row in ours]
         return "" if ours == theirs else f"shown {ours}, printed {theirs}"
     if verb == "apply":
-        ours = sorted(line.split()[0] for line in shown.lines if "/" in line.split()[0])
-        theirs = sorted(line.split()[0] for line in lines)
+        ours, theirs = ([line.split()[0] for line in found if APPLIED.match(line)] for found in (shown.lines, lines))
         return "" if set(ours) <= set(theirs) else f"shown {ours}, printed {theirs}"
     if verb == "logs":
         return (
