@@ -36,20 +36,24 @@ LISTS = {
     "replicationcontroller": ("core", "list_namespaced_replication_controller"),
     "replicaset": ("apps", "list_namespaced_replica_set"),
     "deployment": ("apps", "list_namespaced_deployment"),
+    "daemonset": ("apps", "list_namespaced_daemon_set"),
+    "job": ("batch", "list_namespaced_job"),
+    "cronjob": ("batch", "list_namespaced_cron_job"),
 }
 
 
 class Lab(Study):
     """What a notebook holds.
 
-    chapter: "04" · namespace: "kubelab-04" · k8s: kubernetes.client.ApiClient · core, apps: its CoreV1Api and
-    AppsV1Api · docker: docker.DockerClient · nodes: Nodes · root: the course's folder, with apps/ and manifests/ in it.
+    chapter: "04" · namespace: "kubelab-04" · k8s: kubernetes.client.ApiClient · core, apps, batch: its CoreV1Api,
+    AppsV1Api and BatchV1Api · docker: docker.DockerClient · nodes: Nodes · root: the course's folder, with apps/ and
+    manifests/ in it.
     """
 
     def __init__(self, chapter: str, engines: Engines, k8s: client.ApiClient, root: Path, suffix: str = "") -> None:
         self.chapter, self.engines, self.k8s, self.root = chapter, engines, k8s, root
         self.namespace = f"kubelab-{chapter}" + (f"-{suffix}" if suffix else "")
-        self.core, self.apps = client.CoreV1Api(k8s), client.AppsV1Api(k8s)
+        self.core, self.apps, self.batch = client.CoreV1Api(k8s), client.AppsV1Api(k8s), client.BatchV1Api(k8s)
         self.nodes = Nodes(self.core, self._plug())
         self.predictions, self.progress = predictions.Predictions(), Progress()
         self._restarts: dict[str, int] = {}  # of the pods in which a failure was caused, just before it

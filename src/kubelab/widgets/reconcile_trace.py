@@ -2,11 +2,13 @@
 
 trace = ReconcileTrace(lab, "replicaset/rs")
 trace.press("relabel", pod="rs-x2x9k")   # or "restore", "delete", "more", "fewer": as the buttons do
-print(trace.text())
+trace.settle()                           # everything that was written so far is in the picture
+print(trace.text(last=2))
 """
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import traitlets
@@ -15,6 +17,7 @@ from kubelab.course.errors import LabError
 from kubelab.course.lab import Lab
 from kubelab.course.labelselectors import words as selector_words
 from kubelab.course.reconcile import Trace, Turn
+from kubelab.course.recording import Record
 
 from . import states
 from .frame import LabWidget, script, style
@@ -50,7 +53,7 @@ class ReconcileTrace(LabWidget):
         self.target, selector = target, lab.read(target)["spec"]["selector"]
         self.label, self.value = _first_label(selector, label)
         self.trace = Trace(f"{KINDS[kind]}/{self.name}", selector)
-        self._seen = 0
+        self._seen, self._looking = 0, threading.Lock()
         super().__init__(lab, f"Reconcile trace · {target}", target, selector=selector_words(selector))
         self.observe(lambda _: self._draw_buttons(), "chosen")
         self._look()
@@ -75,9 +78,18 @@ class ReconcileTrace(LabWidget):
             self.lab.patch(f"pod/{pod}", {"metadata": {"labels": {self.label: value}}})
             self.said = f"{pod} is now labelled {self.label}={value}"
 
-    def text(self) -> str:
-        """The turns so far, oldest first, without times."""
-        return self.words
+    def text(self, last: int = SHOWN) -> str:
+        """The newest turns, oldest first, without times."""
+        return "\n".join(self.words.splitlines()[-last:])
+
+    def settle(self, timeout: float = 10) -> None:
+        """Block until the picture holds what the API server has by now. LabError: it does not within `timeout` s."""
+        objects = [self.lab.read(self.target), *self.lab.objects("pod")]
+        there = {each["metadata"]["uid"]: int(each["metadata"]["resourceVersion"]) for each in objects}
+        recording = self.lab.recorder.recording
+        if not recording.wait_for(lambda records: _holds(records, there), timeout):
+            raise LabError(f"the records are behind after {timeout:g} s. Next: `lab.recorder.trouble`.")
+        self._look()
 
     def _follow(self) -> None:
         recorder = self.lab.recorder
@@ -90,7 +102,11 @@ class ReconcileTrace(LabWidget):
                 return self.stop(recorder.ended)
 
     def _look(self) -> None:
-        """Take in what was recorded since the last look."""
+        """Take in what was recorded since the last look. By one thread at a time: turns are made in order."""
+        with self._looking:
+            self._take_in()
+
+    def _take_in(self) -> None:
         records = self.lab.recorder.recording.after(self._seen)
         self._seen += len(records)
         # Kinds arrive over connections of their own; the revision tells in which order things were written.
@@ -165,6 +181,13 @@ def _first_label(selector: dict[str, Any], label: str) -> tuple[str, str]:
         )
     label = label or next(iter(pairs))
     return label, pairs[label]
+
+
+def _holds(records: list[Record], there: dict[str, int]) -> bool:
+    """Whether the newest record of each object that is there is of its revision or a later one, and no pod too many."""
+    newest = {record.uid: record for record in records if record.kind == "Pod" or record.uid in there}
+    standing = {uid: int(record.version) for uid, record in newest.items() if record.what != "DELETED"}
+    return standing.keys() == there.keys() and all(standing[uid] >= there[uid] for uid in there)
 
 
 def row(number: int, turn: Turn) -> dict[str, Any]:
