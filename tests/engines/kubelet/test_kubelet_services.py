@@ -10,6 +10,7 @@ from engines.cluster.lab import eventually
 from kubelab.cluster.resources import PODS, SERVICES
 
 from .conftest import Bench, python, shell
+from .levels import require_isolation
 
 WHO = """
 import http.server, os
@@ -162,3 +163,74 @@ async def test_a_port_that_is_neither_tcp_nor_udp_is_told(bench: Bench) -> None:
     spec = {"selector": {"app": "a"}, "ports": [{"port": 53, "protocol": "SCTP"}]}
     await bench.client.create(SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
     assert "forwards TCP and UDP only" in await bench.event("sctp", "UnsupportedProtocol")
+
+
+def publishing(port: int, **fields: Any) -> dict[str, Any]:
+    return python(WHO, env=IP, ports=[{"containerPort": 8000, "hostPort": port}], **fields)
+
+
+async def test_a_host_port_is_served_at_the_node_and_on_the_host(bench: Bench) -> None:
+    port = 18080
+    await bench.create("a", publishing(port), nodeName="node-1")
+    pod = await bench.ready("a")
+    host = host_addresses(bench)[0]
+
+    async def answers() -> bool:
+        return await ask(host, port) == b"a"
+
+    await eventually(answers, f"the pod answers at {host}:{port}", 20)
+    url = f"http://{pod['status']['hostIP']}:{port}/"
+    asking = f"import urllib.request as r; print(r.urlopen({url!r}).read().decode())"
+    await bench.create("client", python(asking), restartPolicy="Never", nodeName="node-2")
+    assert await bench.output("client") == "a\n"
+
+    await bench.create("rival", publishing(port), nodeName="node-1")
+    rival = await bench.phase("rival", "Failed")
+    words = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+    assert (rival["status"]["reason"], rival["status"]["message"]) == ("NodePorts", f"Pod was rejected: {words}")
+    assert await bench.event("rival", "NodePorts") == words
+    assert "containerStatuses" not in rival["status"]
+
+    await bench.delete("a", grace_period_seconds=0)
+
+    async def refused() -> bool:
+        return await ask(host, port) == b""
+
+    await eventually(refused, "the port is closed with its pod", 20)
+
+
+SILENT = """
+import socket, sys
+asking = socket.socket()
+asking.settimeout(2)
+try:
+    asking.connect((sys.argv[1], 8080)); print("connected")
+except TimeoutError:
+    print("no answer")
+except OSError as error:
+    print(error)
+"""
+
+
+async def test_traffic_that_must_stay_on_a_node_without_endpoints_is_dropped(bench: Bench) -> None:
+    """Not refused: upstream's "has no local endpoints". Where nodes share the cluster IPs the one with pods serves."""
+    await require_isolation(bench)
+    await bench.create("a", python(WHO, env=IP), nodeName="node-1")
+    await bench.ready("a")
+    metadata = {"name": "local", "namespace": bench.namespace}
+    spec = {"selector": {"app": "a"}, "ports": [{"port": 8080, "targetPort": 8000}], "internalTrafficPolicy": "Local"}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    made = await bench.client.create(SERVICES, service)
+
+    async def said_on(node: str, wanted: str) -> None:
+        for attempt in range(20):  # the proxies may not have heard of the service yet
+            client = python(SILENT)
+            client["command"].append(made["spec"]["clusterIP"])
+            await bench.create(f"{node}-{attempt}", client, nodeName=node, restartPolicy="Never")
+            said = await bench.output(f"{node}-{attempt}")
+            if said == f"{wanted}\n":
+                return
+        raise AssertionError(f"on {node}: {said}, not {wanted}")
+
+    await said_on("node-1", "connected")
+    await said_on("node-2", "no answer")

@@ -40,7 +40,6 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "runtimeClassName": "there is one runtime",
         **{f"securityContext.{field}": why for field, why in POD_SECURITY.items()},
         **{f"containers[].securityContext.{field}": why for field, why in CONTAINER_SECURITY.items()},
-        "containers[].ports[].hostPort": "ports are reached by a service, a node port or port-forward",
         "containers[].resizePolicy": "resources are not resized in place",
         "containers[].resources.claims": "there is no dynamic resource allocation",
         "containers[].volumeDevices": "there are no block devices",
@@ -86,6 +85,8 @@ ON_NODES: dict[str, str] = {
     " level *process* everything runs as the user of the lab",
     "`dnsPolicy`, `dnsConfig`": "answered by a resolver on each node; at level *process* for Python programs,"
     " others have the host's resolver",
+    "`ports[].hostPort`": "served at the node's InternalIP and, as node ports are, at the node's address on the host"
+    " (an ordinary user cannot listen below 1024 there: event FailedListen)",
     "Image garbage collection": "not done (`imageGCHighThresholdPercent`, `imageMinimumGCAge`): the Docker"
     " Engine has its images in the same store, and a node must not delete them",
 }

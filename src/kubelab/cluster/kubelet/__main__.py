@@ -51,7 +51,7 @@ async def start(stack: AsyncExitStack, home: Home, name: str) -> Kubelet:
     client = await stack.enter_async_context(APIClient.from_kubeconfig(kubeconfig, user_agent=f"kubelet/{name}"))
     services, slices = Informer(client, SERVICES), Informer(client, ENDPOINTSLICES)
     kubelet = Kubelet(config, client, runtime, ImageStore(home.images), services, home.node(name), clock)
-    proxy = ServiceProxy(config, runtime, services, slices, kubelet.recorder, clock)
+    proxy = ServiceProxy(config, runtime, services, slices, kubelet.pods, kubelet.recorder, clock)
     namespaces = Informer(client, NAMESPACES)
     zone = Zone(config.clusterDomain, config.cluster_dns, services, slices, namespaces)
     resolver = Resolver(zone, nameservers(Path(config.resolvConf)))

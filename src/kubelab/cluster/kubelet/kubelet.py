@@ -70,7 +70,7 @@ class Kubelet:
         node.pods_folder.mkdir(parents=True, exist_ok=True)
         self.node_status = NodeStatus(node, client, images)
         self._lease = NodeLease(client, node.name, config.nodeLeaseDurationSeconds, clock)
-        self._pod_informer = Informer(client, PODS, field_selector=f"spec.nodeName={node.name}", clock=clock)
+        self.pods = Informer(client, PODS, field_selector=f"spec.nodeName={node.name}", clock=clock)
         self._services, self._puller = services, puller
         self._statuses, self._runtime_pods = StatusManager(client, clock), RuntimePods(runtime, node.name)
         self._probes = ProbeManager(Prober(node), self._statuses, clock, self._wake)
@@ -104,11 +104,9 @@ class Kubelet:
         self._spawn(self._evictions.run(), "evictions")
         self._spawn(LogRotation(self._node).run(), "log rotation")
         await self._services.synced()
-        self._pod_informer.add_handler(
-            self._workers.update, lambda old, new: self._changed(old, new), self._workers.remove
-        )
-        await self._pod_informer.start()
-        await self._pod_informer.synced()
+        self.pods.add_handler(self._workers.update, lambda old, new: self._changed(old, new), self._workers.remove)
+        await self.pods.start()
+        await self.pods.synced()
         await self._remove_orphans(known)
 
     async def stop(self) -> None:
@@ -116,7 +114,7 @@ class Kubelet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._pod_informer.stop()
+        await self.pods.stop()
         await self._workers.stop()
         self._probes.stop()
         await self._statuses.stop()
@@ -179,7 +177,7 @@ class Kubelet:
 
     async def _remove_orphans(self, known: set[str]) -> None:
         """Sandboxes and folders whose pods went while no kubelet looked."""
-        wanted = {podutil.uid(pod) for pod in self._pod_informer.list()}
+        wanted = {podutil.uid(pod) for pod in self.pods.list()}
         for folder in self._node.pods_folder.iterdir():
             if folder.name.rpartition("_")[2] not in wanted:
                 rmtree(folder, ignore_errors=True)
@@ -191,7 +189,7 @@ class Kubelet:
 
     def pod(self, namespace: str, name: str, uid: str = "") -> podutil.Pod:
         """The pod, as the API last had it. KeyError where it is not on this node."""
-        pod = self._pod_informer.get(namespace, name)
+        pod = self.pods.get(namespace, name)
         if pod is None or uid not in ("", podutil.uid(pod)):
             raise KeyError(f'pod "{name}" cannot be found on node {self.config.nodeName}')
         return pod

@@ -123,7 +123,7 @@ class Forwarder:
         try:
             outbound = await self._dial(self.choose(client[0] if client else ""))
         except (OSError, LookupError, RuntimeServiceError) as error:
-            log.debug("%s: %s", self.backend.service, error)
+            log.debug("%s: %s", self.backend.owner, error)
             inbound.transport.abort()
             return
         inbound.join(outbound)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Service = dict[str, Any]
@@ -32,11 +32,14 @@ class Frontend:
 
 @dataclass(frozen=True)
 class Backend:
-    """Where they go. `affinity` is how many seconds a client stays with its endpoint, 0 for not at all."""
+    """Where they go. `affinity` is how many seconds a client stays with its endpoint, 0 for not at all; `drop`: there
+    are endpoints, but none to which the traffic may go, so that it gets no answer."""
 
-    service: tuple[str, str]
+    owner: tuple[str, str]  # namespace and name
     endpoints: tuple[Address, ...]
     affinity: int = 0
+    drop: bool = False
+    kind: str = "Service"  # the owner's: "Service" | "Pod"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,12 @@ class Endpoint:
 def make_rules(
     services: Iterable[Service], slices: Iterable[Slice], node: str, node_ip: str, host_ip: str
 ) -> dict[Frontend, Backend]:
-    """The whole table for one node. A frontend without endpoints is in it too: connections to it are refused."""
+    """The whole table for one node. A frontend without endpoints is in it too: connections to it are refused.
+
+    Nodes that have their address on the host's loopback (level process) share all other addresses, so that a node that
+    dropped what comes there would drop what is for others.
+    """
+    shared = node_ip == host_ip
     by_service = _endpoints_by_service(slices)
     rules: dict[Frontend, Backend] = {}
     for service in services:
@@ -63,11 +71,11 @@ def make_rules(
             if protocol not in PROTOCOLS:
                 continue
             endpoints = by_service.get(key, {}).get((port.get("name", ""), protocol), [])
-            inside = Backend(key, _usable(endpoints, spec.get("internalTrafficPolicy"), node), _affinity(spec))
-            rules[Frontend("node", spec["clusterIP"], port["port"], protocol)] = inside
-            outside = Backend(key, _usable(endpoints, spec.get("externalTrafficPolicy"), node), _affinity(spec))
+            inside = _backend(service, endpoints, spec.get("internalTrafficPolicy"), node)
+            outside = _backend(service, endpoints, spec.get("externalTrafficPolicy"), node)
+            rules[Frontend("node", spec["clusterIP"], port["port"], protocol)] = _never_drop(inside, shared)
             for ip in spec.get("externalIPs") or []:
-                rules[Frontend("node", ip, port["port"], protocol)] = outside
+                rules[Frontend("node", ip, port["port"], protocol)] = _never_drop(outside, shared)
             if node_port := port.get("nodePort"):
                 for where, ip in {ip: (where, ip) for where, ip in (("node", node_ip), ("host", host_ip))}.values():
                     rules[Frontend(where, ip, node_port, protocol)] = outside
@@ -105,6 +113,17 @@ def _endpoint(endpoint: dict[str, Any], port: int) -> Endpoint:
     serving = conditions["serving"] if conditions.get("serving") is not None else ready
     terminating = bool(conditions.get("terminating"))
     return Endpoint((endpoint["addresses"][0], port), ready, serving, terminating, endpoint.get("nodeName") or "")
+
+
+def _backend(service: Service, endpoints: list[Endpoint], policy: str | None, node: str) -> Backend:
+    """Upstream tells "has no local endpoints" (DROP) from "has no endpoints" (REJECT)."""
+    chosen, metadata = _usable(endpoints, policy, node), service["metadata"]
+    drop = not chosen and bool(_usable(endpoints, None, node))
+    return Backend((metadata["namespace"], metadata["name"]), chosen, _affinity(service["spec"]), drop)
+
+
+def _never_drop(backend: Backend, never: bool) -> Backend:
+    return replace(backend, drop=False) if never else backend
 
 
 def _usable(endpoints: list[Endpoint], policy: str | None, node: str) -> tuple[Address, ...]:

@@ -1,4 +1,5 @@
-"""The service proxy: keeps a node's open ports equal to the table that Services and EndpointSlices give.
+"""The service proxy: keeps a node's open ports equal to the table that Services, EndpointSlices and the pods'
+hostPorts give.
 
 Upstream: kube-proxy (pkg/proxy), which writes the same table into iptables. Here a cluster IP is an address of the
 machine, and a port of it an open socket in the machine's network. Without endpoints the socket is closed, so that the
@@ -21,7 +22,9 @@ from kubelab.cluster.events import EventRecorder
 from kubelab.cluster.informer import Informer
 from kubelab.cluster.kubelet.alarm import Alarm
 from kubelab.cluster.kubelet.config import KubeletConfiguration
+from kubelab.cluster.proxy.dropping import DroppingPort
 from kubelab.cluster.proxy.forwarder import Forwarder
+from kubelab.cluster.proxy.host_ports import host_port_rules, host_ports
 from kubelab.cluster.proxy.rules import Address, Backend, Frontend, has_cluster_ip, make_rules, unsupported_ports
 from kubelab.cluster.proxy.udp import UDPForwarder
 from kubelab.runtime.api import RuntimeServiceError
@@ -43,13 +46,14 @@ class ServiceProxy:
         runtime: RuntimeClient,
         services: Informer,
         slices: Informer,
+        pods: Informer,
         recorder: EventRecorder,
         clock: Clock,
     ) -> None:
         self._config, self._runtime = config, runtime
-        self._services, self._slices = services, slices
+        self._services, self._slices, self._pods = services, slices, pods
         self._recorder, self._clock, self._alarm = recorder, clock, Alarm(clock)
-        self._forwarders: dict[Frontend, Forwarder | UDPForwarder] = {}
+        self._forwarders: dict[Frontend, Forwarder | UDPForwarder | DroppingPort] = {}
         self._addresses: set[str] = set()
         self._warned: set[tuple[Any, ...]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -61,8 +65,13 @@ class ServiceProxy:
                 lambda _: self._alarm.ring(), lambda _, __: self._alarm.ring(), lambda _: self._alarm.ring()
             )
             await informer.synced()
+        self._pods.add_handler(self._pod_changed, lambda _, new: self._pod_changed(new), self._pod_changed)
         await self._reconcile()
         self._task = asyncio.create_task(self._run(), name="service proxy")
+
+    def _pod_changed(self, pod: dict[str, Any]) -> None:
+        if any(True for _ in host_ports(pod)):
+            self._alarm.ring()
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -99,7 +108,8 @@ class ServiceProxy:
         config = self._config
         services = self._services.list()
         rules = make_rules(services, self._slices.list(), config.nodeName, config.node_ip, config.hostAddress)
-        served = {front: back for front, back in rules.items() if back.endpoints and not self._is_away(front)}
+        rules |= host_port_rules(self._pods.list(), config.node_ip, config.hostAddress)
+        served = {f: back for f, back in rules.items() if (back.endpoints or back.drop) and not self._is_away(f)}
         for frontend in self._forwarders.keys() - served.keys():
             self._forwarders.pop(frontend).close()
         wanted = {front.ip for front in rules if front.where == "node"} - {config.node_ip}
@@ -128,39 +138,51 @@ class ServiceProxy:
         return complete
 
     async def _serve(self, frontend: Frontend, backend: Backend) -> bool:
-        if frontend in self._forwarders:
-            self._forwarders[frontend].backend = backend
+        known = self._forwarders.get(frontend)
+        if known is not None and isinstance(known, DroppingPort) == backend.drop:
+            known.backend = backend
             return True
-        kind = UDPForwarder if frontend.protocol == "UDP" else Forwarder
-        forwarder = kind(backend, partial(self._socket_to, kind=KINDS[frontend.protocol]), self._clock)
+        if known is not None:
+            self._forwarders.pop(frontend).close()
+        forwarder = None
         try:
+            forwarder = await self._make(frontend, backend)
             await forwarder.start(await self._bind(frontend))
         except (OSError, RuntimeServiceError) as error:
+            if forwarder is not None:
+                forwarder.close()
             self._warn_not_open(frontend, backend, error)
             return False
         self._forwarders[frontend] = forwarder
         return True
 
+    async def _make(self, frontend: Frontend, backend: Backend) -> Forwarder | UDPForwarder | DroppingPort:
+        kind = KINDS[frontend.protocol]
+        if backend.drop:
+            return DroppingPort(backend, await self._open(frontend.where, kind))
+        reach = partial(self._socket_to, kind=kind)
+        made = UDPForwarder if frontend.protocol == "UDP" else Forwarder
+        return made(backend, reach, self._clock)
+
     async def _socket_to(self, endpoint: Address, kind: socket.SocketKind) -> socket.socket:
         """A socket that reaches the endpoint: from inside the machine, or on the host where the API server listens."""
         if endpoint[0] == LOOPBACK and self._cut:
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
-        if endpoint[0] == LOOPBACK:
-            made = socket.socket(type=kind)
-            made.setblocking(False)
-            return made
-        return await self._runtime.open_socket(self._config.nodeName, type=kind)
+        return await self._open("host" if endpoint[0] == LOOPBACK else "node", kind)
+
+    async def _open(self, where: str, kind: socket.SocketKind) -> socket.socket:
+        if where == "node":
+            return await self._runtime.open_socket(self._config.nodeName, type=kind)
+        made = socket.socket(type=kind)
+        made.setblocking(False)
+        return made
 
     async def _bind(self, frontend: Frontend) -> socket.socket:
         """A bound socket, in the machine or on the host.
 
         Machines that share the host's network (level process) share the cluster IPs too: each may listen on them.
         """
-        kind = KINDS[frontend.protocol]
-        if frontend.where == "node":
-            made = await self._runtime.open_socket(self._config.nodeName, type=kind)
-        else:
-            made = socket.socket(type=kind)
+        made = await self._open(frontend.where, KINDS[frontend.protocol])
         try:
             made.setblocking(False)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -175,9 +197,9 @@ class ServiceProxy:
     # -- what is not served is said, once
 
     def _warn_not_open(self, frontend: Frontend, backend: Backend, error: Exception) -> None:
-        service = self._services.get(*backend.service)
+        owner = (self._pods if backend.kind == "Pod" else self._services).get(*backend.owner)
         message = f"node {self._config.nodeName} cannot listen on {frontend.ip}:{frontend.port}: {error}"
-        self._warn(service, "FailedListen", message)
+        self._warn(owner, "FailedListen", message)
 
     def _warn_unsupported(self, service: dict[str, Any]) -> None:
         for port in unsupported_ports(service):
@@ -185,11 +207,11 @@ class ServiceProxy:
             message = f"{what}: the service proxy forwards TCP and UDP only"
             self._warn(service, "UnsupportedProtocol", message)
 
-    def _warn(self, service: dict[str, Any] | None, reason: str, message: str) -> None:
-        uid = service["metadata"]["uid"] if service else ""
+    def _warn(self, owner: dict[str, Any] | None, reason: str, message: str) -> None:
+        uid = owner["metadata"]["uid"] if owner else ""
         if (uid, message) in self._warned:
             return
         self._warned.add((uid, message))
         log.warning("%s", message)
-        if service:
-            self._recorder.event(service, "Warning", reason, message)
+        if owner:
+            self._recorder.event(owner, "Warning", reason, message)

@@ -73,7 +73,7 @@ class UDPForwarder(asyncio.DatagramProtocol):
         if flow.cancelled():
             return
         if flow.exception() is not None:
-            log.debug("%s: %s", self.backend.service, flow.exception())
+            log.debug("%s: %s", self.backend.owner, flow.exception())
             self._flows.pop(client, None)
             return
         flow.result().send(data)

@@ -114,3 +114,20 @@ def test_one_port_for_two_protocols() -> None:
     table = rules(both, udp, endpoint_slice(endpoint("10.244.1.3"), name="dns-tcp"))
     assert ips(table[Frontend("node", "10.96.0.7", 53, "UDP")]) == ["10.244.1.2"]
     assert ips(table[Frontend("node", "10.96.0.7", 53)]) == ["10.244.1.3"]
+
+
+def test_what_must_stay_on_a_node_without_endpoints_is_dropped_there() -> None:
+    """Upstream's "has no local endpoints", as against "has no endpoints"."""
+    there, front = endpoint("10.244.2.2", node="node-2"), Frontend("node", "10.96.0.7", 80)
+    local = service(internalTrafficPolicy="Local")
+    assert rules(local, endpoint_slice(there))[front] == Backend(("ns", "shop"), (), drop=True)
+    assert rules(local)[front] == Backend(("ns", "shop"), ())
+    exposed = service({"port": 80, "nodePort": 30080}, type="NodePort", externalTrafficPolicy="Local")
+    table = rules(exposed, endpoint_slice(there))
+    assert (table[front].drop, table[Frontend("host", HOST, 30080)].drop) == (False, True)
+
+
+def test_a_cluster_ip_that_nodes_share_drops_nothing() -> None:
+    there = endpoint("10.244.2.2", node="node-2")
+    table = rules(service(internalTrafficPolicy="Local"), endpoint_slice(there), host=NODE)
+    assert not table[Frontend("node", "10.96.0.7", 80)].drop
