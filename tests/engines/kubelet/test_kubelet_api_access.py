@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kubelab.cluster.resources import ROLEBINDINGS
+
 from .conftest import Bench, python
 
 # Paths are relative for level process, where a container sees its files below its working directory.
@@ -19,5 +21,9 @@ print(pod["metadata"]["name"], pod["spec"]["serviceAccountName"])
 
 
 async def test_a_pod_asks_the_api_about_itself(bench: Bench) -> None:
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    account = {"kind": "ServiceAccount", "name": "default", "namespace": bench.namespace}
+    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "reads"}}
+    await bench.client.create(ROLEBINDINGS, {**binding, "roleRef": role, "subjects": [account]}, bench.namespace)
     await bench.create("p", python(ASK), restartPolicy="Never")
     assert await bench.output("p") == "p default\n"

@@ -126,7 +126,7 @@ class ContainerStarter:
         mounts.append(Mount(path, str(message_log)))
         self._add_hosts_file(pod, mounts, facts.pod_ip)
         log = log_path(self._log_folder, pod, container["name"], attempt)
-        image_ref = self._images.reference(image)
+        image_ref = self._images.reference(image, container["image"])
         made = container_config(pod, container, image, env, mounts, attempt, log, message_log, image_ref)
         memory = int(quantity.parse(facts.allocatable["memory"]))
         return replace(made, oom_score_adj=oom_score_adj(pod, container, memory))

@@ -28,6 +28,7 @@ from kubelab.images.store import Image, ImageNotFound, ImageStore
 if TYPE_CHECKING:
     from kubelab.images.registry.auth import Credentials
 
+LOOK_AGAIN_SECONDS = 1.0  # after a failed pull: upstream's PLEG relists as often, and wakes the pod's worker by it
 Tell = Callable[[str, str, str], None]  # type, reason, message of an event about the container
 
 
@@ -93,7 +94,9 @@ class ImageManager:
             wish.tell("Warning", "Failed", f'Failed to pull image "{wish.name}": {error}')
             self._backoff.next(wish.key, self._clock.now())
             self._errors[wish.key] = f"ErrImagePull: {error}"
-            raise StartError("ErrImagePull", str(error), self._backoff.get(wish.key)) from error
+            raise StartError(
+                "ErrImagePull", str(error), min(LOOK_AGAIN_SECONDS, self._backoff.get(wish.key))
+            ) from error
         whole = (self._clock.now() - asked).total_seconds()
         took = f"{_duration(seconds)} ({_duration(whole)} including waiting)"
         message = f'Successfully pulled image "{wish.name}" in {took}. Image size: {image.size} bytes.'
@@ -149,9 +152,12 @@ class ImageManager:
             running.cancel()
             pulls.discard(running)
 
-    def reference(self, image: Image) -> str:
-        """What a status calls the image: by digest where a registry has it (`docker.io/library/x@sha256:…`)."""
-        return next((canonical(parse(digest)) for digest in self._store.digests(image.id)), image.id)
+    def reference(self, image: Image, name: str) -> str:
+        """What a status calls the image: by digest where a registry has it (`docker.io/library/x@sha256:…`), and where
+        several have it the one that `name` is of."""
+        digests, asked = [parse(digest) for digest in self._store.digests(image.id)], parse(name)
+        digests.sort(key=lambda each: (each.domain, each.path) != (asked.domain, asked.path))
+        return next((canonical(digest) for digest in digests), image.id)
 
     def abort(self, pod_uid: str) -> None:
         """The pod is to end: do not wait for its images."""

@@ -12,7 +12,7 @@ import pytest
 
 from kubelab.clock import VirtualClock
 from kubelab.cluster.kubelet.image_puller import ImagePuller, PullError
-from kubelab.cluster.kubelet.images import ImageManager
+from kubelab.cluster.kubelet.images import LOOK_AGAIN_SECONDS, ImageManager
 from kubelab.cluster.kubelet.keyring import credentials_for
 from kubelab.cluster.kubelet.reasons import StartError
 from kubelab.images.reference import parse
@@ -82,13 +82,16 @@ def manager(folder: Path, puller: Any = None, **secrets: Any) -> tuple[ImageMana
 
 
 async def test_an_image_comes_from_its_registry(tmp_path: Path) -> None:
-    images, _, _ = manager(tmp_path)
+    images, store, _ = manager(tmp_path)
     told = Told()
     async with FakeRegistry() as registry:
         digest = registry.image("1")
         container = make_container(image=f"{registry.host}/shop:1")
         image = await images.ensure(make_pod(), container, told)
-        assert images.reference(image) == f"{registry.host}/shop@{digest}"
+        assert images.reference(image, f"{registry.host}/shop:1") == f"{registry.host}/shop@{digest}"
+        store.tag(image.id, f"a.example/first@{digest}")
+        assert images.reference(image, f"{registry.host}/shop:1") == f"{registry.host}/shop@{digest}"
+        assert images.reference(image, "a.example/first:2") == f"a.example/first@{digest}"
         host, requests = registry.host, len(registry.seen)
         await images.ensure(make_pod(), container, told)
         assert len(registry.seen) == requests  # IfNotPresent asks no registry again
@@ -138,13 +141,14 @@ async def test_back_off_doubles_from_ten_seconds_to_five_minutes(tmp_path: Path)
     for _ in range(7):
         with pytest.raises(StartError) as failed:
             await images.ensure(make_pod(), make_container(image="shop:2"), told)
-        waits.append(failed.value.retry_after)
+        assert failed.value.retry_after == LOOK_AGAIN_SECONDS  # when ImagePullBackOff is told
         with pytest.raises(StartError) as failed:
             await images.ensure(make_pod(), make_container(image="shop:2"), told)
         assert (failed.value.reason, failed.value.message) == (
             "ImagePullBackOff",
             'Back-off pulling image "shop:2": ErrImagePull: no',
         )
+        waits.append(failed.value.retry_after)
         await clock.advance(waits[-1] or 0)
     assert waits == [10, 20, 40, 80, 160, 300, 300]
 
