@@ -72,12 +72,12 @@ def test_warnings_name_the_place():
     spec = {
         "hostNetwork": True,
         "hostPID": False,
-        "initContainers": [{"ports": [{"hostPort": 80}]}],
+        "initContainers": [{"volumeMounts": [{"mountPropagation": "Bidirectional"}]}],
         "containers": [{}, {"securityContext": {"procMount": "Unmasked", "runAsUser": 1}}],
     }
     places = [text.partition(":")[0] for text in warnings("pod", spec, "spec.template.spec")]
     assert places == [
         "spec.template.spec.hostNetwork",
         "spec.template.spec.containers[1].securityContext.procMount",
-        "spec.template.spec.initContainers[0].ports[0].hostPort",
+        "spec.template.spec.initContainers[0].volumeMounts[0].mountPropagation",
     ]
