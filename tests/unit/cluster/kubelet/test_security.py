@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubelab.cluster.kubelet import admission
+from kubelab.cluster.kubelet.reasons import StartError
 from kubelab.cluster.kubelet.security import security, user
 from kubelab.runtime.api import Security
 
@@ -20,6 +21,20 @@ def test_what_the_runtime_is_told() -> None:
     container = make_container(securityContext={"capabilities": capabilities, "allowPrivilegeEscalation": False})
     pod = make_pod(securityContext={"supplementalGroups": [7], "fsGroup": 8})
     assert security(pod, container) == Security(("NET_ADMIN",), ("ALL",), True, (7, 8))
+
+
+@pytest.mark.parametrize("where", ["pod", "container"])
+def test_a_seccomp_profile_of_a_file_is_refused(where: str) -> None:
+    asked = {"seccompProfile": {"type": "Localhost", "localhostProfile": "audit.json"}}
+    pod, container = make_pod(), make_container()
+    (pod["spec"] if where == "pod" else container)["securityContext"] = asked
+    with pytest.raises(
+        StartError, match=r'cannot load seccomp profile "audit\.json": seccomp is not supported'
+    ) as refused:
+        security(pod, container)
+    assert refused.value.reason == "CreateContainerError"
+    asked["seccompProfile"]["type"] = "RuntimeDefault"
+    assert security(pod, container) == Security()
 
 
 def test_privileged_is_every_capability() -> None:
