@@ -93,6 +93,9 @@ def test_the_trace_shows_a_pod_that_leaves_and_comes_back(chapter):
         eventually(lambda: trace.turns[0]["matched"] and len(trace.turns[0]["matched"]) == 3, "one was deleted")
         assert any("SuccessfulDelete" in did for turn in trace.trace.turns for did in turn.did)
         assert "1 too many: delete" in trace.text()
+        lab.wait_for("pods", lambda found: len(found) == 3, what="three are left")
+        trace.settle()
+        assert trace.text(last=1) == "wanted 3, matched 3, counted 3 → as wanted: nothing to do"
     finally:
         trace.close()
     with pytest.raises(course.LabError, match="follows replicaset"):

@@ -87,7 +87,7 @@ class ReconcileTrace(LabWidget):
         objects = [self.lab.read(self.target), *self.lab.objects("pod")]
         there = {each["metadata"]["uid"]: int(each["metadata"]["resourceVersion"]) for each in objects}
         recording = self.lab.recorder.recording
-        if not recording.wait_for(lambda records: _holds(records, there), timeout):
+        if not recording.wait_for(lambda records: holds(records, there), timeout):
             raise LabError(f"the records are behind after {timeout:g} s. Next: `lab.recorder.trouble`.")
         self._look()
 
@@ -183,7 +183,7 @@ def _first_label(selector: dict[str, Any], label: str) -> tuple[str, str]:
     return label, pairs[label]
 
 
-def _holds(records: list[Record], there: dict[str, int]) -> bool:
+def holds(records: list[Record], there: dict[str, int]) -> bool:
     """Whether the newest record of each object that is there is of its revision or a later one, and no pod too many."""
     newest = {record.uid: record for record in records if record.kind == "Pod" or record.uid in there}
     standing = {uid: int(record.version) for uid, record in newest.items() if record.what != "DELETED"}

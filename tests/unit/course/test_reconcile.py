@@ -8,6 +8,7 @@ import pytest
 
 from kubelab.course.reconcile import Trace
 from kubelab.course.recording import Record
+from kubelab.widgets.reconcile_trace import holds
 
 RS = "ReplicaSet/web"
 
@@ -79,3 +80,17 @@ def test_too_many(trace: Trace):
 def test_without_its_owner_there_is_no_turn(trace: Trace):
     trace.take(Record(2, 2, "DELETED", "ReplicaSet", "web"))
     assert trace.take(pod("web-1", "ADDED")) is None
+
+
+def test_records_hold_what_is_there_when_none_is_older_or_too_many():
+    def record(uid: str, version: int, what: str = "MODIFIED", kind: str = "Pod") -> Record:
+        return Record(1, 1, what, kind, uid, uid=uid, version=str(version))
+
+    there = {"owner": 3, "a": 7}
+    seen = [record("owner", 3, kind="ReplicaSet"), record("a", 7), record("other", 8, kind="Service")]
+    assert holds(seen, there)
+    assert holds([*seen, record("a", 9)], there), "what came later does no harm"
+    assert not holds(seen[:1], there)
+    assert not holds(seen, {**there, "a": 8}), "the newest change of a is not here yet"
+    assert not holds([*seen, record("b", 5)], there), "that b is gone is not here yet"
+    assert holds([*seen, record("b", 5), record("b", 9, "DELETED")], there)
