@@ -8,6 +8,7 @@ ordinary user cannot make them, and no image of the course needs them.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -31,9 +32,13 @@ def unpack(source: BinaryIO, target: Path, *, chown: bool | None = None) -> int:
     with tarfile.open(fileobj=source, mode="r:") as archive:
         for member in archive:
             count.add(member.name, member.size)
-            layer.add(archive, member)
+            layer.add_or_refuse(archive, member)
     layer.finish()
     return layer.size
+
+
+# What the kernel says of a name or a link that cannot be; everything else (a full disk, …) is no fault of the archive.
+_IMPOSSIBLE = (errno.ENAMETOOLONG, errno.EINVAL, errno.ENOENT, errno.EILSEQ)
 
 
 def entry_path(name: str) -> PurePosixPath:
@@ -51,6 +56,19 @@ class _Unpacker:
         self.root, self.chown, self.size = root, chown, 0
         self._folders: list[tuple[Path, tarfile.TarInfo]] = []
         self._hidden: set[Path] = set()
+
+    def add_or_refuse(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """Unpack one entry. Raises UnsafeArchive, also for a name that no file can have."""
+        try:
+            self.add(archive, member)
+        except (OSError, OverflowError) as error:
+            if isinstance(error, OSError) and error.errno not in _IMPOSSIBLE:
+                raise
+            raise UnsafeArchive(f"{member.name!r} cannot be unpacked: {error}") from error
+        except UnsafeArchive:
+            raise
+        except ValueError as error:  # a NUL within a name, a character that is none
+            raise UnsafeArchive(f"{member.name!r} cannot be unpacked: {error}") from error
 
     def add(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         relative = entry_path(member.name)
@@ -137,6 +155,8 @@ class _Unpacker:
         target = self._parent(entry_path(member.linkname.removeprefix("/"))) / PurePosixPath(member.linkname).name
         if not os.path.lexists(target):
             raise UnsafeArchive(f"{member.name!r} is a hard link to {member.linkname!r}, which is not in this layer")
+        if target.is_dir() and not target.is_symlink():
+            raise UnsafeArchive(f"{member.name!r} is a hard link to {member.linkname!r}, which is a folder")
         return target
 
     def _set_attributes(self, path: Path, member: tarfile.TarInfo) -> None:
