@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,7 +135,8 @@ def _begin(found: exercise.Exercise, lab: Lab) -> None:
         where.mkdir(parents=True, exist_ok=True)
         for name, text in found.files.items():
             (where / name).write_text(text)
-    found.set_up(lab)
+    with contextlib.redirect_stdout(io.StringIO()):  # the task is what is said, in the first run and in every other
+        found.set_up(lab)
 
 
 def _put_away(found: exercise.Exercise, lab: Lab) -> None:
