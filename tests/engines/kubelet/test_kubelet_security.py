@@ -81,3 +81,12 @@ async def test_the_hosts_namespaces_are_refused_by_name(bench: Bench, field: str
     await bench.create("p", shell("true"), **{field: True})
     pod = await bench.phase("p", "Failed")
     assert pod["status"]["message"] == f"Pod was rejected: spec.{field} is not supported by this node"
+
+
+async def test_whom_the_kernel_kills_first(bench: Bench) -> None:
+    """By QoS class (upstream: test/e2e_node/container_manager_test.go); a Guaranteed pod's is for root alone to set."""
+    look, little = "cat /proc/self/oom_score_adj", {"resources": {"requests": {"cpu": "1m"}}}
+    await bench.create("best-effort", shell(look), restartPolicy="Never")
+    await bench.create("burstable", shell(look, **little), restartPolicy="Never")
+    assert await bench.output("best-effort") == "1000\n"
+    assert await bench.output("burstable") == "999\n"
