@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kubelab.clock import Clock, RealClock
 from kubelab.cluster import controllers, scheduler
-from kubelab.cluster.apiserver import bootstrap, housekeeping, kinds
+from kubelab.cluster.apiserver import bootstrap, housekeeping, kinds, schema
 from kubelab.cluster.apiserver.config import Config
 from kubelab.cluster.apiserver.metrics import scraper
 from kubelab.cluster.apiserver.registry import Registry
@@ -34,6 +34,7 @@ async def api_server(
     config: Config, store_path: Path | str, clock: Clock, metric_resolution: float = 15.0
 ) -> AsyncIterator[APIServer]:
     """A serving API server with what a new cluster holds."""
+    schema.types()  # read now, so that the first request need not wait for it
     store = Store(store_path)
     server = APIServer(Registry(store, config, clock, kinds.strategies()), metric_resolution)
     try:

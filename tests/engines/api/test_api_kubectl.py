@@ -144,6 +144,6 @@ def test_server_side_apply_owns_sets_and_gives_up_fields(cluster: Cluster, names
     more = without.replace("replicas: 2", "replicas: 5")
     refused = cluster.kubectl("-n", namespace, *other, stdin=more)
     assert refused.returncode == 1
-    assert 'Apply failed with 1 conflict: conflict with "kubectl" using apps/v1: .spec.replicas' in refused.stderr
+    assert 'Apply failed with 1 conflict: conflict with "kubectl": .spec.replicas' in refused.stderr
     run(cluster, namespace, *other, "--force-conflicts", stdin=more)
     assert cluster.apps.read_namespaced_deployment("web", namespace).spec.replicas == 5

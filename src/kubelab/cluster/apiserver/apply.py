@@ -1,8 +1,8 @@
 """Server-side apply: a manager says which fields it wants, and gives up those it no longer names.
 
-Upstream: staging/src/k8s.io/apimachinery/pkg/util/managedfields and sigs.k8s.io/structured-merge-diff. Simpler here:
-only appliers are tracked in managedFields. So two appliers conflict over a field as upstream's do, but a field that
-was changed by an ordinary update in between is set again without a conflict.
+Upstream: staging/src/k8s.io/apimachinery/pkg/util/managedfields and sigs.k8s.io/structured-merge-diff (merge/update.go,
+Apply). It conflicts with everybody who has a field with another value: other appliers, and whoever changed it by an
+ordinary write (`managedfields.py`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from kubelab.cluster.apiserver import errors, fieldset
+from kubelab.cluster.apiserver import errors, fieldset, managedfields
 from kubelab.cluster.apiserver.fielderrors import required
 from kubelab.cluster.apiserver.fieldset import Path
+from kubelab.cluster.apiserver.managedfields import APPLY, Entry, Manager
 from kubelab.cluster.apiserver.schema import ANY, Type
-from kubelab.cluster.resources import Resource
 
 Object = dict[str, Any]
 # What names an object is nobody's field.
@@ -27,26 +27,28 @@ class Applied:
     """The new object, managedFields included, and whose fields it sets to something else: manager -> paths."""
 
     obj: Object
-    conflicts: dict[str, set[Path]]
+    conflicts: dict[Manager, set[Path]]
 
 
-def apply(current: Object | None, config: Object, kind: Type, manager: str, now: str) -> Applied:
+def apply(current: Object | None, config: Object, kind: Type, manager: str, now: str, subresource: str = "") -> Applied:
     """`current` (None: a new object) with `config` applied by `manager`. Whether a conflict matters is the caller's."""
     if (config.get("metadata") or {}).get("managedFields"):
         raise errors.bad_request("metadata.managedFields must be nil")
     wanted = fieldset.of(config, kind) - NOT_OWNED
     result: Object = copy.deepcopy(current) if current is not None else {"metadata": {}}
-    entries = {entry["manager"]: entry for entry in result["metadata"].pop("managedFields", [])}
-    owners = {name: fieldset.from_fields_v1(entry.get("fieldsV1") or {}) for name, entry in entries.items()}
-    before = owners.pop(manager, set())
+    owners = managedfields.read(result["metadata"].pop("managedFields", []))
+    mine = next((k for k in owners if (k.name, k.operation, k.subresource) == (manager, APPLY, subresource)), None)
+    before = owners.pop(mine) if mine is not None else Entry(set(), now)
     contested = {path for path in wanted if _differs(result, config, path, kind)}
-    conflicts = {name: paths & contested for name, paths in owners.items() if paths & contested}
-    _give_up(result, before - wanted, wanted.union(*owners.values()), kind)
+    conflicts = {key: entry.paths & contested for key, entry in owners.items() if entry.paths & contested}
+    _give_up(result, before.paths - wanted, wanted.union(*(entry.paths for entry in owners.values())), kind)
     result = merge(result, config, kind)
-    owners = {name: paths - contested for name, paths in owners.items()} | {manager: wanted}
-    version = config.get("apiVersion", "")
-    managed = [_entry(name, owners[name], version, now, entries.get(name)) for name in sorted(owners) if owners[name]]
-    result["metadata"]["managedFields"] = managed
+    for entry in owners.values():
+        entry.paths -= contested
+    key = Manager(manager, APPLY, config.get("apiVersion", ""), subresource)
+    # Nothing new: the time stays, and an apply without effect changes nothing.
+    owners[key] = before if mine == key and before.paths == wanted else Entry(wanted, now)
+    result["metadata"]["managedFields"] = managedfields.write(owners)
     return Applied(result, conflicts)
 
 
@@ -57,17 +59,20 @@ def _give_up(obj: Object, unnamed: set[Path], owned: set[Path], kind: Type) -> N
             fieldset.remove(obj, path, kind)
 
 
-def conflict(conflicts: dict[str, set[Path]], resource: Resource, name: str) -> errors.StatusError:
-    """409, naming every field and whose it is."""
-    parts, causes = [], []
-    for manager, paths in sorted(conflicts.items()):
-        words = f'conflict with "{manager}" using {resource.api_version}'
-        fields = sorted(map(fieldset.text, paths))
-        parts.append(f"{words}: {fields[0]}" if len(fields) == 1 else f"{words}:\n- " + "\n- ".join(fields))
-        causes += [{"reason": "FieldManagerConflict", "message": words, "field": field} for field in fields]
+def conflict(conflicts: dict[Manager, set[Path]]) -> errors.StatusError:
+    """409, naming every field and whose it is (managedfields/internal/conflict.go)."""
+    found = [(str(key), sorted(map(fieldset.text, conflicts[key]))) for key in sorted(conflicts, key=str)]
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": field}
+        for who, fields in found
+        for field in fields
+    ]
+    words = f"conflict with {found[0][0]}: {found[0][1][0]}"
+    if len(causes) > 1:
+        lines = [line for who, fields in found for line in (f"conflicts with {who}:", *(f"- {f}" for f in fields))]
+        words = "\n".join(lines)
     count = f"{len(causes)} conflict{'s' if len(causes) > 1 else ''}"
-    details = {"name": name, "group": resource.group, "kind": resource.plural, "causes": causes}
-    return errors.StatusError(409, "Conflict", f"Apply failed with {count}: {'; '.join(parts)}", details)
+    return errors.StatusError(409, "Conflict", f"Apply failed with {count}: {words}", {"causes": causes})
 
 
 def manager_required() -> errors.StatusError:
@@ -100,17 +105,3 @@ def _differs(current: Object, config: Object, path: Path, kind: Type) -> bool:
     if path[-1].startswith("k:"):
         return False  # both want the item; what is in it are fields of their own
     return fieldset.find(current, path, kind) != fieldset.find(config, path, kind)
-
-
-def _entry(manager: str, paths: set[Path], api_version: str, now: str, before: Object | None) -> Object:
-    fields = fieldset.to_fields_v1(paths)
-    if before is not None and before["fieldsV1"] == fields:
-        return before  # nothing new, so the time stays and an apply without effect changes nothing
-    return {
-        "manager": manager,
-        "operation": "Apply",
-        "apiVersion": api_version,
-        "time": now,
-        "fieldsType": "FieldsV1",
-        "fieldsV1": fields,
-    }

@@ -22,7 +22,7 @@ def of(value: Any, kind: Type, path: Path = ()) -> set[Path]:
         fields = ((f"f:{key}", item, inner(kind, key)) for key, item in value.items())
         return {leaf for step, item, type_ in fields for leaf in of(item, type_, (*path, step))}
     if isinstance(value, list) and value and kind.list_type == "set":
-        return {(*path, "v:" + orjson.dumps(item).decode()) for item in value}
+        return {(*path, value_key(item)) for item in value}
     if isinstance(value, list) and value and kind.list_type == "map":
         found: set[Path] = set()
         for item in value:
@@ -46,6 +46,11 @@ def key_of(item: Any, kind: Type) -> str:
     keys = {key: item[key] if key in item else DEFAULT_KEYS.get(key) for key in kind.map_keys}
     known = {key: value for key, value in keys.items() if value is not None}
     return "k:" + orjson.dumps(known, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def value_key(item: Any) -> str:
+    """The FieldsV1 key of a member of a set."""
+    return "v:" + orjson.dumps(item).decode()
 
 
 def find(obj: Any, path: Path, kind: Type) -> Any:
@@ -82,13 +87,20 @@ def remove(obj: Any, path: Path, kind: Type) -> None:
 def to_fields_v1(paths: set[Path]) -> dict[str, Any]:
     """The trie that managedFields hold."""
     root: dict[str, Any] = {}
-    for path in sorted(paths):
+    nodes = []
+    for path in paths:
         node = root
         for step in path:
             node = node.setdefault(step, {})
-        if path[-1].startswith("k:"):
-            node["."] = {}
-    return root
+        nodes.append((path, node))
+    for path, node in nodes:
+        if node or path[-1].startswith("k:"):
+            node["."] = {}  # the thing itself, beside what is in it
+    return _sorted(root)
+
+
+def _sorted(trie: dict[str, Any]) -> dict[str, Any]:
+    return {step: _sorted(trie[step]) for step in sorted(trie)}
 
 
 def from_fields_v1(trie: dict[str, Any], path: Path = ()) -> set[Path]:

@@ -119,14 +119,16 @@ class Handlers:
 
     # -- writes
 
-    def _options(self, request: web.Request) -> Options:
+    def _options(self, request: web.Request, info: RequestInfo) -> Options:
         """What the query says; the warnings are shared with the answer, whether it is a success or an error."""
         options = query.write_options(request.query)
         options.warnings = warnings_of_request.get()
+        options.field_manager = options.field_manager or request.headers.get("User-Agent", "").partition("/")[0]
+        options.subresource = info.subresource
         return options
 
     async def _create(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        options = self._options(request)
+        options = self._options(request, info)
         version, kind = info.resource.api_version, info.resource.kind
         if info.subresource:
             version, kind = subresources.kind_of(info.resource, info.subresource)
@@ -141,7 +143,9 @@ class Handlers:
         return _answer(conversion.from_stored(info.resource, result), 201)
 
     async def _review(self, request: web.Request, info: RequestInfo, user: User) -> web.StreamResponse:
-        review = await self._object(request, info.resource.api_version, info.resource.kind, self._options(request))
+        review = await self._object(
+            request, info.resource.api_version, info.resource.kind, self._options(request, info)
+        )
         return _answer(reviews.answer(info, review, user, self._authenticator, self._registry.authorizer), 201)
 
     async def _admitted(self, info: RequestInfo, obj: Object, options: Options) -> Object:
@@ -155,7 +159,7 @@ class Handlers:
         return self._registry.create(info.stored, obj, info.namespace, options)
 
     async def _update(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        options = self._options(request)
+        options = self._options(request, info)
         version, kind = subresources.kind_of(info.resource, info.subresource)
         obj = await self._object(request, version, kind, options)
         noderestriction.check(self._registry, info)
@@ -182,7 +186,7 @@ class Handlers:
         return conversion.from_stored(info.resource, written)
 
     async def _patch(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        options = self._options(request)
+        options = self._options(request, info)
         media = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if media not in patch.MEDIA_TYPES:
             raise errors.unsupported_media_type(patch.MEDIA_TYPES)
@@ -203,7 +207,7 @@ class Handlers:
         """Server-side apply, to an object or its status; an object that is not there is made."""
         if info.subresource not in ("", "status"):
             raise errors.unsupported_media_type(patch.MEDIA_TYPES[:3])
-        if not options.field_manager:
+        if not request.query.get("fieldManager"):
             raise apply.manager_required()
         resource = info.resource
         version, kind = resource.api_version, resource.kind
@@ -212,9 +216,9 @@ class Handlers:
         record = self._registry.store.get(self._registry.key(info.stored, info.namespace, info.name))
         current = conversion.from_stored(resource, record.load()) if record is not None else None
         struct = types().of_kind(version, kind)
-        applied = apply.apply(current, config, struct, options.field_manager, self._registry.now())
+        applied = apply.apply(current, config, struct, options.field_manager, self._registry.now(), info.subresource)
         if applied.conflicts and not query.flag(request.query, "force"):
-            raise apply.conflict(applied.conflicts, resource, info.name)
+            raise apply.conflict(applied.conflicts)
         options.applied = True
         obj = body.to_object(applied.obj, version, kind, field_validation="Ignore", warn=[])
         if current is None and not info.subresource:

@@ -19,11 +19,9 @@ FINALIZERS = ("orphan", "foregroundDeletion")  # metav1.FinalizerOrphanDependent
 IMMUTABLE = "field is immutable"
 
 
-def fill(obj: Object, namespace: str, now: str, uid: str, *, applied: bool) -> None:
-    """What the system sets on create, whatever was sent. managedFields are kept where the object is `applied`."""
+def fill(obj: Object, namespace: str, now: str, uid: str) -> None:
+    """What the system sets on create, whatever was sent."""
     meta = obj["metadata"]
-    if not applied:
-        meta.pop("managedFields", None)
     for system in (*SYSTEM_FIELDS, "selfLink"):
         meta.pop(system, None)
     if namespace:

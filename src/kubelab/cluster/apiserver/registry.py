@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubelab.clock import Clock
-from kubelab.cluster.apiserver import errors, objectmeta, quotas
+from kubelab.cluster.apiserver import errors, managedfields, objectmeta, quotas
 from kubelab.cluster.apiserver.allocators import AddressPool, PortPool
 from kubelab.cluster.apiserver.authorization import Authorizer
 from kubelab.cluster.apiserver.config import Config
+from kubelab.cluster.apiserver.schema import types
 from kubelab.cluster.apiserver.strategy import Strategy
 from kubelab.cluster.resources import NAMESPACES, RESOURCES, Resource
 from kubelab.cluster.store import Record, Store
@@ -32,7 +33,8 @@ class Options:
     """How a write is to be done. `warnings` collects what the answer's `Warning:` headers will say."""
 
     dry_run: bool = False
-    field_manager: str = ""
+    field_manager: str = "kube-apiserver"  # who is noted as having changed what changes
+    subresource: str = ""  # through which it is written
     applied: bool = False  # server-side apply: the object brings its managedFields
     warnings: list[str] = field(default_factory=list)
 
@@ -102,10 +104,10 @@ class Registry:
         if resource.namespaced:
             meta["namespace"] = namespace
         strategy.default(obj)
+        if not options.applied:
+            self._track(resource, obj, None, options)
         strategy.admit(self, obj, None)
-        objectmeta.fill(
-            obj, namespace if resource.namespaced else "", self.now(), str(uuid.uuid4()), applied=options.applied
-        )
+        objectmeta.fill(obj, namespace if resource.namespaced else "", self.now(), str(uuid.uuid4()))
         strategy.prepare_create(obj)
         problems = objectmeta.validate(obj, resource, strategy.validate_name) + strategy.validate(obj)
         if problems:
@@ -121,6 +123,16 @@ class Registry:
         quotas.charge(self, charges)
         self.writes[resource] += 1
         return self.store.create(self.key(resource, namespace, meta["name"]), objectmeta.ordered(obj)).load()
+
+    def _track(self, resource: Resource, obj: Object, old: Object | None, options: Options) -> None:
+        """Note whose the fields are. What comes of admission is nobody's."""
+        status = obj.pop("status", None) if old is None and self.strategy(resource).has_status else None
+        key = managedfields.Manager(
+            options.field_manager, managedfields.UPDATE, resource.api_version, options.subresource
+        )
+        managedfields.track(obj, old, types().of_kind(resource.api_version, resource.kind), key, self.now())
+        if status is not None:
+            obj["status"] = status
 
     def _check_namespace(self, resource: Resource, meta: Object, namespace: str) -> None:
         found = meta.get("namespace") or ""
@@ -169,6 +181,8 @@ class Registry:
         strategy.default(obj)
         objectmeta.carry_over(obj, old, applied=options.applied)
         strategy.prepare_update(obj, old, subresource)
+        if not options.applied:
+            self._track(resource, obj, old, options)
         strategy.admit(self, obj, old)
         problems = objectmeta.validate_update(obj, old, resource) + strategy.validate_update(obj, old, subresource)
         if problems:

@@ -20,6 +20,10 @@ def applied(current: dict | None, config: dict, manager: str = "a", now: str = "
     return apply(current, config, POD, manager, now)
 
 
+def paths_of(result: Applied, manager: str) -> set:
+    return next(paths for key, paths in result.conflicts.items() if key.name == manager)
+
+
 def containers(obj: dict) -> dict[str, dict]:
     return {c["name"]: c for c in obj["spec"]["containers"]}
 
@@ -59,7 +63,7 @@ def test_two_appliers_of_one_value_share_it():
 def test_another_value_is_a_conflict_and_takes_the_field_over_when_forced():
     first = applied(None, pod({"name": "c", "image": "i"})).obj
     other = applied(first, pod({"name": "c", "image": "j"}), "b")
-    assert [fieldset.text(path) for path in other.conflicts["a"]] == ['.spec.containers[name="c"].image']
+    assert [fieldset.text(path) for path in paths_of(other, "a")] == ['.spec.containers[name="c"].image']
     owners = {entry["manager"]: entry["fieldsV1"] for entry in other.obj["metadata"]["managedFields"]}
     item = 'k:{"name":"c"}'
     assert "f:image" not in owners["a"]["f:spec"]["f:containers"][item]

@@ -35,7 +35,7 @@ def _ensure(registry: Registry, resource: r.Resource, wanted: Object, namespace:
         fresh = {**wanted, "metadata": dict(wanted["metadata"])}
         registry.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **fresh}, namespace)
         return
-    found = record.load()
+    found, before = record.load(), record.load()
     meta = found["metadata"]
     if (meta.get("annotations") or {}).get(AUTO_UPDATE) != "true":
         return
@@ -51,7 +51,9 @@ def _ensure(registry: Registry, resource: r.Resource, wanted: Object, namespace:
     elif "aggregationRule" in wanted:
         found["aggregationRule"] = wanted["aggregationRule"]
     else:
-        lost = rules.missing(found.get("rules") or (), wanted["rules"])
+        held = found.get("rules") or []
+        lost = [] if held == wanted["rules"] else rules.missing(held, wanted["rules"])
         if lost:
             found["rules"] = [*(found.get("rules") or ()), *rules.compact(lost)]
-    registry.update(resource, name, found, namespace)
+    if found != before:
+        registry.update(resource, name, found, namespace)
