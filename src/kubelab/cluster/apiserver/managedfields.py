@@ -20,7 +20,7 @@ APPLY, UPDATE = "Apply", "Update"
 # What names an object, and what the system keeps, is nobody's field.
 _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "selfLink", "managedFields")
 _META_LATER = ("deletionTimestamp", "deletionGracePeriodSeconds")
-# Structs that are values in Go: they are there before anybody sets something in them, so that nobody owns them.
+# Structs that are values in Go: an empty object, with which upstream compares a new one, has them. So nobody owns them.
 VALUES = frozenset({"metadata", "spec", "status", "strategy", "resources", "updateStrategy", "template", "jobTemplate"})
 
 
@@ -138,12 +138,17 @@ def _compare_fields(
     old: Object | None, new: Object, kind: Type, path: Path, changed: set[Path], removed: set[Path]
 ) -> None:
     before = old or {}
-    if path and (not new or (old is None and path[-1][2:] not in VALUES)):
+    if path and (old is None or not new) and not (old is None and _is_value(path)):
         changed.add(path)
     for key, value in new.items():
         _compare(before.get(key), value, fieldset.inner(kind, key), (*path, f"f:{key}"), changed, removed)
     for key in before.keys() - new.keys():
         removed.add((*path, f"f:{key}"))
+
+
+def _is_value(path: Path) -> bool:
+    """In an empty object already; what is in a list's item is not."""
+    return path[-1][2:] in VALUES and all(part.startswith("f:") for part in path)
 
 
 def _compare_items(
