@@ -92,8 +92,8 @@ def test_preconditions(cluster: Cluster, namespace: str):
     with pytest.raises(ApiException) as error:
         cluster.core.delete_namespaced_pod("web", namespace, body={"preconditions": {"uid": "another"}})
     assert status_of(error)["message"] == (
-        'Operation cannot be fulfilled on pods "web": Precondition failed: UID in precondition: another,'
-        f" UID in object meta: {created.metadata.uid}"
+        'Operation cannot be fulfilled on Pod "web": the UID in the precondition (another) does not match the UID in'
+        f" record ({created.metadata.uid}). The object might have been deleted and then recreated"
     )
 
 

@@ -28,25 +28,6 @@ def events(cluster: Cluster, path: str, accept: str = "application/json") -> lis
         return [json.loads(line) for line in response]
 
 
-def test_a_watch_list_begins_with_all_and_says_where_they_end(cluster: Cluster, namespace: str):
-    make(cluster, namespace, "a")
-    query = "watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1"
-    added, bookmark = events(cluster, config_maps(namespace, query))
-    assert (added["type"], added["object"]["metadata"]["name"]) == ("ADDED", "a")
-    assert bookmark["type"] == "BOOKMARK"
-    assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
-    assert int(bookmark["object"]["metadata"]["resourceVersion"]) >= int(added["object"]["metadata"]["resourceVersion"])
-
-
-def test_initial_events_want_their_match(cluster: Cluster, namespace: str):
-    code, _, answer = cluster.request("GET", config_maps(namespace, "watch=1&sendInitialEvents=true"))
-    assert (code, answer["message"]) == (
-        422,
-        'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting'
-        " resourceVersionMatch to NotOlderThan",
-    )
-
-
 @pytest.mark.parametrize("watch", ["", "&watch=1"])
 def test_a_version_of_the_future_is_refused(cluster: Cluster, namespace: str, watch: str):
     code, headers, answer = cluster.request("GET", config_maps(namespace, f"resourceVersion=999999999{watch}"))
@@ -79,21 +60,6 @@ def test_only_metadata(cluster: Cluster, namespace: str):
 def test_what_cannot_be_rendered_is_refused(cluster: Cluster, namespace: str):
     code, _, answer = cluster.request("GET", config_maps(namespace, ""), accept="application/xml")
     assert (code, answer["reason"]) == (406, "NotAcceptable")
-
-
-def test_compacted_history_is_gone(cluster: Cluster, namespace: str):
-    for name in ("a", "b", "c"):
-        make(cluster, namespace, name)
-    _, _, page = cluster.request("GET", config_maps(namespace, "limit=1"))
-    make(cluster, namespace, "d")
-    revision = cluster.server.registry.store.revision
-    cluster.call(lambda: cluster.server.registry.store.compact(revision))
-
-    code, _, answer = cluster.request("GET", config_maps(namespace, "watch=1&resourceVersion=1"))
-    assert (code, answer["reason"]) == (410, "Expired")
-    assert answer["message"] == f"too old resource version: 1 ({revision})"
-    code, _, answer = cluster.request("GET", config_maps(namespace, "continue=" + page["metadata"]["continue"]))
-    assert (code, answer["reason"]) == (410, "Expired")
 
 
 def test_endpoints_are_deprecated(cluster: Cluster, namespace: str):

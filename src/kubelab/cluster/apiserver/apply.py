@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubelab.cluster.apiserver import errors, fieldset, managedfields
-from kubelab.cluster.apiserver.fielderrors import required
 from kubelab.cluster.apiserver.fieldset import Path
 from kubelab.cluster.apiserver.managedfields import APPLY, Entry, Manager
 from kubelab.cluster.apiserver.schema import ANY, Type
@@ -73,11 +72,6 @@ def conflict(conflicts: dict[Manager, set[Path]]) -> errors.StatusError:
         words = "\n".join(lines)
     count = f"{len(causes)} conflict{'s' if len(causes) > 1 else ''}"
     return errors.StatusError(409, "Conflict", f"Apply failed with {count}: {words}", {"causes": causes})
-
-
-def manager_required() -> errors.StatusError:
-    problem = required("fieldManager", "is required for apply patch")
-    return errors.invalid("PatchOptions", "meta.k8s.io", "", [problem])
 
 
 def merge(current: Any, config: Any, kind: Type) -> Any:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from kubelab.cluster import times
 
+GATES = {"WatchList": False}  # the feature gates that change something here, as 1.33 has them
+
 
 @dataclass(frozen=True)
 class Config:
@@ -25,6 +27,7 @@ class Config:
     default_unreachable_toleration_seconds: int = 300
     event_ttl: str = "1h0m0s"
     service_account_signing_key_file: str = ""  # without one tokens are good until the process ends
+    feature_gates: str = ""  # `WatchList=true`
     kubelet_token: str = ""  # what the API server shows to a kubelet's own server
 
     @classmethod
@@ -37,9 +40,22 @@ class Config:
             listed = ", ".join(name.replace("_", "-") for name in sorted(known))
             raise ValueError(f"{path}: unknown flags {', '.join(unknown)}; known are {listed}")
         try:
+            cls._check_gates(path, settings.get("feature_gates", ""))
             return cls(**settings)
         except TypeError as error:
             raise ValueError(f"{path}: {error}") from None
+
+    @staticmethod
+    def _check_gates(path: Path, text: str) -> None:
+        unknown = {entry.partition("=")[0] for entry in text.split(",") if entry} - GATES.keys()
+        if unknown:
+            known = ", ".join(GATES)
+            raise ValueError(f"{path}: unrecognized feature gate: {', '.join(sorted(unknown))}; known: {known}")
+
+    def gate(self, name: str) -> bool:
+        """Whether a feature is on: those of GATES are as in 1.33, unless `feature_gates` says otherwise."""
+        given = dict(entry.partition("=")[::2] for entry in self.feature_gates.split(",") if entry)
+        return given[name].lower() == "true" if name in given else GATES[name]
 
     @property
     def node_ports(self) -> range:

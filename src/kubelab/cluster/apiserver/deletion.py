@@ -41,11 +41,11 @@ def parse(options: Object) -> DeleteOptions:
         text = "orphanDependents and deletionPropagation cannot be both set"
         problems.append(invalid("propagationPolicy", policy, text))
     if policy is not None and policy not in (ORPHAN, FOREGROUND, BACKGROUND):
-        problems.append(not_supported("propagationPolicy", policy, (BACKGROUND, FOREGROUND, ORPHAN)))
+        problems.append(not_supported("propagationPolicy", policy, (FOREGROUND, BACKGROUND, ORPHAN, "nil")))
     grace = options.get("gracePeriodSeconds")
     dry_run = options.get("dryRun") or []
     if any(value != "All" for value in dry_run):
-        problems.append(not_supported("dryRun", dry_run[0], ("All",)))
+        problems.append(not_supported("dryRun", dry_run, ("All",)))
     if problems:
         raise errors.invalid("DeleteOptions", "meta.k8s.io", "", problems)
     if policy is None and orphan is not None:
@@ -87,14 +87,9 @@ def _check(resource: Resource, obj: Object, options: DeleteOptions) -> None:
     if resource == NAMESPACES and meta["name"] in IMMORTAL:
         raise errors.forbidden(resource, meta["name"], "this namespace may not be deleted")
     if options.uid and options.uid != meta["uid"]:
-        words = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {meta['uid']}"
-        raise errors.conflict(resource, meta["name"], words)
+        raise errors.precondition(resource, meta, "UID", options.uid)
     if options.resource_version and options.resource_version != meta["resourceVersion"]:
-        words = (
-            f"Precondition failed: ResourceVersion in precondition: {options.resource_version},"
-            f" ResourceVersion in object meta: {meta['resourceVersion']}"
-        )
-        raise errors.conflict(resource, meta["name"], words)
+        raise errors.precondition(resource, meta, "ResourceVersion", options.resource_version)
 
 
 def _grace(registry: Registry, resource: Resource, obj: Object, options: DeleteOptions) -> bool:

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
+# Where etcd keeps what has an older name there (pkg/kubeapiserver/default_storage_factory_builder.go).
+STORED_AS = {
+    "nodes": "minions",
+    "services": "services/specs",
+    "endpoints": "services/endpoints",
+    "replicationcontrollers": "controllers",
+}
+
 
 def status(
     code: int, reason: str, message: str, details: dict[str, Any] | None = None, *, success: bool = False
@@ -96,6 +104,28 @@ def generated_name_taken(resource: Resource, name: str) -> StatusError:
 def conflict(resource: Resource, name: str, why: str = MODIFIED) -> StatusError:
     message = f"Operation cannot be fulfilled on {resource.qualified} {_quoted(name)}: {why}"
     return StatusError(409, "Conflict", message, _of(resource, name))
+
+
+def precondition(resource: Resource, meta: dict[str, Any], what: str, given: str) -> StatusError:
+    """Of a deletion: `what` is UID or ResourceVersion. rest.BeforeDelete names the kind, others name the resource."""
+    found = meta["uid"] if what == "UID" else meta["resourceVersion"]
+    since = "deleted and then recreated" if what == "UID" else "modified"
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    message = (
+        f"Operation cannot be fulfilled on {kind} {_quoted(meta['name'])}: the {what} in the precondition ({given})"
+        f" does not match the {what} in record ({found}). The object might have been {since}"
+    )
+    return StatusError(409, "Conflict", message, {"name": meta["name"], "group": resource.group, "kind": resource.kind})
+
+
+def other_uid(resource: Resource, meta: dict[str, Any], given: str) -> StatusError:
+    """Of a write: the storage refuses it (Preconditions.Check in storage/interfaces.go, NewInvalidObjError)."""
+    where = "/".join(filter(None, (STORED_AS.get(resource.qualified, resource.plural), meta.get("namespace"))))
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{where}/{meta['name']}, ResourceVersion: 0,"
+        f" AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {meta['uid']}"
+    )
+    return conflict(resource, meta["name"], why)
 
 
 def gone(message: str) -> StatusError:

@@ -1,6 +1,7 @@
 """Field selectors: `status.phase=Running,spec.nodeName!=node-1`, for the fields that upstream lets one select by.
 
-Upstream: pkg/apis/core/v1/conversion.go (AddFieldLabelConversionsFor…) and the kinds' `SelectableFields`.
+Upstream: pkg/apis/{core,batch,events}/v1/conversion.go (AddFieldLabelConversion…) and the kinds' `SelectableFields`;
+for all other kinds DefaultMetaV1FieldSelectorConversion in apimachinery's pkg/runtime/converter.go.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from kubelab.cluster.apiserver.labelselector import SelectorError
 
 Object = dict[str, Any]
 
-_EVERY_KIND = frozenset({"metadata.name", "metadata.namespace"})
+_NAME, _NAMESPACE = "metadata.name", "metadata.namespace"
 _INVOLVED = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 SELECTABLE: dict[str, frozenset[str]] = {
     r.PODS.kind: frozenset(
         {
+            _NAME,
+            _NAMESPACE,
             "spec.nodeName",
             "spec.restartPolicy",
             "spec.schedulerName",
@@ -30,17 +33,22 @@ SELECTABLE: dict[str, frozenset[str]] = {
             "status.nominatedNodeName",
         }
     ),
-    r.NODES.kind: frozenset({"spec.unschedulable"}),
-    r.NAMESPACES.kind: frozenset({"status.phase"}),
-    r.SECRETS.kind: frozenset({"type"}),
-    r.SERVICES.kind: frozenset({"spec.clusterIP", "spec.type"}),
-    r.REPLICATIONCONTROLLERS.kind: frozenset({"status.replicas"}),
-    r.REPLICASETS.kind: frozenset({"status.replicas"}),
-    r.JOBS.kind: frozenset({"status.successful"}),
+    r.NODES.kind: frozenset({_NAME, "spec.unschedulable"}),
+    r.NAMESPACES.kind: frozenset({_NAME, "status.phase"}),
+    r.SECRETS.kind: frozenset({_NAME, _NAMESPACE, "type"}),
+    r.SERVICES.kind: frozenset({_NAME, _NAMESPACE, "spec.clusterIP", "spec.type"}),
+    r.REPLICATIONCONTROLLERS.kind: frozenset({_NAME, _NAMESPACE, "status.replicas"}),
+    r.JOBS.kind: frozenset({_NAME, _NAMESPACE, "status.successful"}),
     r.EVENTS.kind: frozenset(
-        {*(f"involvedObject.{field}" for field in _INVOLVED), "reason", "reportingComponent", "source", "type"}
+        {
+            _NAME,
+            _NAMESPACE,
+            *(f"involvedObject.{field}" for field in _INVOLVED),
+            *("reason", "reportingComponent", "source", "type"),
+        }
     ),
 }
+_OLD_NAMES = {(r.PODS.kind, "spec.host"): "spec.nodeName"}  # what v1's first clients send
 _ZERO = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0", "status.succeeded": "0"}
 
 
@@ -56,10 +64,18 @@ def _term(term: str, kind: str) -> tuple[str, str, bool]:
     if not operator:
         raise SelectorError(f"invalid selector: '{term}'; can't understand '{term}'")
     path, _, wanted = term.partition(operator)
-    path = path.strip()
-    if path not in _EVERY_KIND | SELECTABLE.get(kind, frozenset()):
-        raise SelectorError(f"field label not supported: {path}")
+    path = _OLD_NAMES.get((kind, path.strip()), path.strip())
+    if path not in SELECTABLE.get(kind, (_NAME, _NAMESPACE)):
+        raise SelectorError(_refusal(path, kind))
     return path, wanted.strip().replace("\\,", ",").replace("\\=", "=").replace("\\\\", "\\"), operator != "!="
+
+
+def _refusal(path: str, kind: str) -> str:
+    if kind == r.JOBS.kind:
+        return f'field label "{path}" not supported for batchv1.Job'
+    if kind in SELECTABLE:
+        return f"field label not supported: {path}"
+    return f'"{path}" is not a known field selector: only "{_NAME}", "{_NAMESPACE}"'
 
 
 def value(obj: Object, path: str) -> str:

@@ -94,7 +94,7 @@ class Handlers:
         return web.Response(body=renderer.many([r.value for r in page.records], page.meta), content_type=JSON)
 
     def _list_options(self, request: web.Request, info: RequestInfo) -> query.ListOptions:
-        options = query.list_options(request.query)
+        options = query.list_options(request.query, self._registry.config.gate("WatchList"))
         return replace(options, field_selector=conversion.field_selector(info.resource, options.field_selector))
 
     async def _watch(
@@ -121,7 +121,8 @@ class Handlers:
 
     def _options(self, request: web.Request, info: RequestInfo) -> Options:
         """What the query says; the warnings are shared with the answer, whether it is a success or an error."""
-        options = query.write_options(request.query)
+        is_apply = info.verb == "patch" and request.content_type == patch.APPLY_PATCH
+        options = query.write_options(request.query, f"{info.verb.capitalize()}Options", is_apply)
         options.warnings = warnings_of_request.get()
         options.field_manager = options.field_manager or request.headers.get("User-Agent", "").partition("/")[0]
         options.subresource = info.subresource
@@ -207,8 +208,6 @@ class Handlers:
         """Server-side apply, to an object or its status; an object that is not there is made."""
         if info.subresource not in ("", "status"):
             raise errors.unsupported_media_type(patch.MEDIA_TYPES[:3])
-        if not request.query.get("fieldManager"):
-            raise apply.manager_required()
         resource = info.resource
         version, kind = resource.api_version, resource.kind
         mode = request.query.get("fieldValidation", "Strict")
@@ -260,8 +259,7 @@ class Handlers:
             namespace = meta.get("namespace", "")
             obj, _ = deletion.delete(self._registry, info.stored, meta["name"], namespace, options)
             results.append(orjson.dumps(obj))
-        meta = {"resourceVersion": str(self._registry.store.revision)}
-        return web.Response(body=self._renderer(request, info).many(results, meta), content_type=JSON)
+        return web.Response(body=self._renderer(request, info).many(results, page.meta), content_type=JSON)
 
     async def _delete_options(self, request: web.Request) -> deletion.DeleteOptions:
         """From the body, or where there is none from the query."""

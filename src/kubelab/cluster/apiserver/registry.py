@@ -197,8 +197,7 @@ class Registry:
 
     def _check_preconditions(self, resource: Resource, strategy: Strategy, meta: Object, old: Object) -> None:
         if meta.get("uid") and meta["uid"] != old["uid"]:
-            words = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['uid']}"
-            raise errors.conflict(resource, old["name"], words)
+            raise errors.other_uid(resource, old, meta["uid"])
         version = meta.get("resourceVersion")
         if version and version != "0" and version != old["resourceVersion"]:
             raise errors.conflict(resource, old["name"])

@@ -83,8 +83,7 @@ def _bind(registry: Registry, info: RequestInfo, binding: Object, options: Optio
     old, pod = record.load(), record.load()
     given = (binding.get("metadata") or {}).get("uid")
     if given and given != pod["metadata"]["uid"]:
-        words = f"Precondition failed: UID in precondition: {given}, UID in object meta: {pod['metadata']['uid']}"
-        raise errors.conflict(PODS, info.name, words)
+        raise errors.other_uid(PODS, pod["metadata"], given)
     if pod["metadata"].get("deletionTimestamp"):
         raise errors.conflict(PODS, info.name, f"pod {info.name} is being deleted, cannot be assigned to a host")
     if pod["spec"].get("nodeName"):

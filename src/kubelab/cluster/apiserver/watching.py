@@ -22,6 +22,7 @@ from kubelab.cluster.resources import Resource
 from kubelab.cluster.store import ADDED, DELETED, MODIFIED, Change, CompactedError
 
 BOOKMARK_SECONDS = 60.0
+LAST_BOOKMARK_SECONDS = 2.0  # before the end, so that the next watch begins as late as it can
 MIN_TIMEOUT = (
     1800.0  # kube-apiserver's --min-request-timeout: without timeoutSeconds a watch ends after 30 to 60 minutes
 )
@@ -36,13 +37,14 @@ class Watch:
     def __init__(
         self, registry: Registry, resource: Resource, namespace: str, options: ListOptions, renderer: Renderer
     ):
-        """Raises 400, 410 or 504 before the stream begins."""
+        """Raises 400 or 504 before the stream begins; what is compacted is told in the stream, as upstream does it."""
         self._registry, self._resource, self._options, self._renderer = registry, resource, options, renderer
         self._selected: Selector | None = selector(options, resource) if options.selects else None
+        self._expired = b""
         self._watcher = self._subscribe(namespace)
-        self._initial = self._snapshot(namespace)
+        self._initial = self._snapshot(namespace) if self._watcher else []
 
-    def _subscribe(self, namespace: str) -> Watcher[Change]:
+    def _subscribe(self, namespace: str) -> Watcher[Change] | None:
         store, options = self._registry.store, self._options
         asked = options.resource_version or 0
         if asked > store.revision:
@@ -51,7 +53,8 @@ class Watch:
         try:
             return store.watch(self._registry.prefix(self._resource, namespace), after)
         except CompactedError as error:
-            raise errors.gone(str(error)) from None
+            self._expired = b'{"type":"ERROR","object":' + orjson.dumps(errors.gone(str(error)).body) + b"}\n"
+            return None
 
     def _snapshot(self, namespace: str) -> list[bytes]:
         """Without a revision (or "0") a watch begins with every object as ADDED."""
@@ -66,9 +69,13 @@ class Watch:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Bytes to send, until the time is over or the client has fallen too far behind."""
+        if self._watcher is None:
+            yield self._expired
+            return
         loop = asyncio.get_running_loop()
         timeout = self._options.timeout_seconds or random.uniform(MIN_TIMEOUT, 2 * MIN_TIMEOUT)
-        end, bookmark = loop.time() + timeout, loop.time() + BOOKMARK_SECONDS
+        end = loop.time() + timeout
+        bookmark = _next_bookmark(loop.time(), end)
         with self._watcher as watcher:
             if self._initial:
                 yield b"".join(self._initial)
@@ -80,7 +87,7 @@ class Watch:
                     return
                 lines = b"".join(filter(None, map(self._line, changes)))
                 if loop.time() >= bookmark:
-                    bookmark = loop.time() + BOOKMARK_SECONDS
+                    bookmark = _next_bookmark(loop.time(), end)
                     # Beside what it follows, and made before anything else can run: later it would speak of changes
                     # that are still in the queue, and a client that begins again from it would never see them.
                     lines += self._bookmark() if self._options.bookmarks else b""
@@ -88,7 +95,8 @@ class Watch:
                     yield lines
 
     def close(self) -> None:
-        self._watcher.__exit__()
+        if self._watcher is not None:
+            self._watcher.__exit__()
 
     def _line(self, change: Change) -> bytes | None:
         """The event as this client's selector sees it; None where it is none of its business."""
@@ -119,3 +127,9 @@ class Watch:
             "metadata": meta,
         }
         return b'{"type":"BOOKMARK","object":' + orjson.dumps(obj) + b"}\n"
+
+
+def _next_bookmark(now: float, end: float) -> float:
+    """Upstream: nextBookmarkTime in storage/cacher/cache_watcher.go."""
+    last = end - LAST_BOOKMARK_SECONDS
+    return last if now < last < now + BOOKMARK_SECONDS else now + BOOKMARK_SECONDS
