@@ -45,7 +45,7 @@ PARAMETERS = {
     ),
     "watch": (
         *("watch", "labelSelector", "fieldSelector", "resourceVersion", "allowWatchBookmarks", "timeoutSeconds"),
-        *("sendInitialEvents",),
+        *("sendInitialEvents (with the feature gate WatchList, which is off in 1.33)",),
     ),
     "create, update": ("dryRun", "fieldManager", "fieldValidation"),
     "patch": ("dryRun", "fieldManager", "fieldValidation", "force (apply)"),

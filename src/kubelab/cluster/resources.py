@@ -195,6 +195,15 @@ RESOURCEQUOTAS = Resource(
 )
 LIMITRANGES = Resource("", "v1", "limitranges", "LimitRange", "limitrange", ("limits",))
 PODTEMPLATES = Resource("", "v1", "podtemplates", "PodTemplate", "podtemplate")
+PODDISRUPTIONBUDGETS = Resource(
+    "policy",
+    "v1",
+    "poddisruptionbudgets",
+    "PodDisruptionBudget",
+    "poddisruptionbudget",
+    ("pdb",),
+    subresources=(STATUS,),
+)
 RBAC = "rbac.authorization.k8s.io"
 ROLES = Resource(RBAC, "v1", "roles", "Role", "role")
 ROLEBINDINGS = Resource(RBAC, "v1", "rolebindings", "RoleBinding", "rolebinding")
@@ -228,6 +237,7 @@ RESOURCES: tuple[Resource, ...] = (
     JOBS,
     LEASES,
     ENDPOINTSLICES,
+    PODDISRUPTIONBUDGETS,
     CLUSTERROLEBINDINGS,
     CLUSTERROLES,
     ROLEBINDINGS,

@@ -13,8 +13,6 @@ from .test_chunking import compact
 
 INITIAL = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
 WATCH_LIST = f"{INITIAL}&allowWatchBookmarks=true&timeoutSeconds=1"
-    "watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1"
-)
 GATE = "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is"
 
 

@@ -296,6 +296,13 @@ COLUMNS: dict[Resource, list[Column]] = {
         Column("Limit", policycolumns.quota(limits=True)),
         AGE,
     ],
+    r.PODDISRUPTIONBUDGETS: [
+        NAME,
+        Column("Min Available", policycolumns.budget("minAvailable")),
+        Column("Max Unavailable", policycolumns.budget("maxUnavailable")),
+        Column("Allowed Disruptions", _number("status", "disruptionsAllowed"), type="integer"),
+        AGE,
+    ],
     r.LIMITRANGES: _CREATED,
     r.PODTEMPLATES: [
         NAME,

@@ -66,7 +66,7 @@ def delete(
     """Delete an object, or begin to. Returns its last known state and whether it is gone."""
     record = registry.record(resource, name, namespace)
     old = record.load()
-    _check(resource, old, options)
+    check(resource, old, options)
     obj = record.load()
     waits = _grace(registry, resource, obj, options)
     waits = _finalizers(registry, resource, obj, options) or waits
@@ -82,7 +82,8 @@ def delete(
     return registry.replace(resource, record, obj, old), False
 
 
-def _check(resource: Resource, obj: Object, options: DeleteOptions) -> None:
+def check(resource: Resource, obj: Object, options: DeleteOptions) -> None:
+    """Raises 403 for what may never go, 409 where a precondition does not hold."""
     meta = obj["metadata"]
     if resource == NAMESPACES and meta["name"] in IMMORTAL:
         raise errors.forbidden(resource, meta["name"], "this namespace may not be deleted")

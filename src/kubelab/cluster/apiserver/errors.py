@@ -158,8 +158,8 @@ def too_large_resource_version(asked: int, current: int) -> StatusError:
     return StatusError(504, "Timeout", f"Timeout: {message}", {"causes": causes, "retryAfterSeconds": 1})
 
 
-def too_many_requests(message: str, causes: Sequence[dict[str, str]] = ()) -> StatusError:
-    return StatusError(429, "TooManyRequests", message, {"causes": list(causes)})
+def too_many_requests(message: str, causes: Sequence[dict[str, str]] = (), retry_after: int = 0) -> StatusError:
+    return StatusError(429, "TooManyRequests", message, {"causes": list(causes), "retryAfterSeconds": retry_after})
 
 
 def internal(message: str) -> StatusError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubelab.cluster.apiserver import deletion, errors, serviceaccounts
+from kubelab.cluster.apiserver import errors, eviction, serviceaccounts
 from kubelab.cluster.apiserver.fielderrors import FieldError, invalid, required
 from kubelab.cluster.apiserver.labelselector import to_string
 from kubelab.cluster.apiserver.registry import Options, Registry
@@ -27,7 +27,7 @@ def kind_of(resource: Resource, subresource: str) -> tuple[str, str]:
 
 def create(registry: Registry, info: RequestInfo, obj: Object, options: Options) -> Object:
     """POST to a subresource of pods or service accounts."""
-    act = {"binding": _bind, "eviction": _evict, "token": _token}[info.subresource]
+    act = {"binding": _bind, "eviction": eviction.evict, "token": _token}[info.subresource]
     return act(registry, info, obj, options)
 
 
@@ -108,13 +108,6 @@ def _scheduled(pod: Object, now: str) -> None:
     others = [c for c in status.get("conditions") or () if c["type"] != "PodScheduled"]
     condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
     status["conditions"] = [*others, condition]
-
-
-def _evict(registry: Registry, info: RequestInfo, eviction: Object, options: Options) -> Object:
-    """Delete a pod politely. There are no PodDisruptionBudgets, so nothing stands against it."""
-    given = deletion.parse(eviction.get("deleteOptions") or ({"dryRun": ["All"]} if options.dry_run else {}))
-    deletion.delete(registry, PODS, info.name, info.namespace, given)
-    return errors.status(201, "", "", success=True)
 
 
 # -- service accounts

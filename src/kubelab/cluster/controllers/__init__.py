@@ -16,6 +16,7 @@ from kubelab.cluster.controllers.controller import Context, Controller
 from kubelab.cluster.controllers.cronjob import CronJobController
 from kubelab.cluster.controllers.daemonset import DaemonSetController
 from kubelab.cluster.controllers.deployment import DeploymentController
+from kubelab.cluster.controllers.disruption import DisruptionController
 from kubelab.cluster.controllers.endpoints import EndpointsController
 from kubelab.cluster.controllers.endpointslice import EndpointSliceController
 from kubelab.cluster.controllers.endpointslicemirroring import EndpointSliceMirroringController
@@ -54,6 +55,7 @@ CONTROLLERS: tuple[type[Controller | PodGarbageCollector], ...] = (
     PodGarbageCollector,
     ClusterRoleAggregationController,
     ResourceQuotaController,
+    DisruptionController,
 )
 
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from kubelab.cluster import resources as r
-from kubelab.cluster.apiserver.kinds import batch, core, daemonset, pod, priorityclass, quota, rbac, service, workloads
+from kubelab.cluster.apiserver.kinds import (
+    batch,
+    core,
+    daemonset,
+    disruption,
+    pod,
+    priorityclass,
+    quota,
+    rbac,
+    service,
+    workloads,
+)
 from kubelab.cluster.apiserver.strategy import Strategy
 
 _STRATEGIES: dict[r.Resource, type[Strategy]] = {
@@ -28,6 +39,7 @@ _STRATEGIES: dict[r.Resource, type[Strategy]] = {
     r.RESOURCEQUOTAS: quota.ResourceQuotaStrategy,
     r.LIMITRANGES: quota.LimitRangeStrategy,
     r.PODTEMPLATES: workloads.PodTemplateStrategy,
+    r.PODDISRUPTIONBUDGETS: disruption.PodDisruptionBudgetStrategy,
     r.ROLES: rbac.RoleStrategy,
     r.CLUSTERROLES: rbac.ClusterRoleStrategy,
     r.ROLEBINDINGS: rbac.RoleBindingStrategy,
