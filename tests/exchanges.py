@@ -87,13 +87,14 @@ def request_body(body: bytes, content_type: str) -> tuple[str, str]:
 
 
 def normalised(value: Any, key: str = "") -> Any:
-    """An answer without times, identifiers, addresses and ages."""
+    """An answer without times, identifiers, addresses and ages; whose fields are whose, in no order of time."""
     if key in VARYING and value not in ("", None):
         return VARYING[key]
     if isinstance(value, dict):
         return {name: normalised(item, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [normalised(item, key) for item in value]
+        items = [normalised(item, key) for item in value]
+        return sorted(items, key=_manager) if key == "managedFields" else items
     if not isinstance(value, str):
         return value
     if key == "cells" and AGE.fullmatch(value):
@@ -102,3 +103,8 @@ def normalised(value: Any, key: str = "") -> Any:
     if key == "cells" or key.lower().endswith(("ip", "ips")):
         value = re.sub(r":3\d{4}/", ":PORT/", ADDRESS.sub("IP", value))
     return value
+
+
+def _manager(entry: dict[str, Any]) -> tuple[str, ...]:
+    """What tells an entry from others. Entries are ordered by time, in seconds: which come first is chance here."""
+    return tuple(entry.get(name, "") for name in ("operation", "manager", "apiVersion", "subresource"))
