@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import urllib3
 from kubernetes import client, config
 
 from kubelab.home import Home
@@ -45,8 +46,10 @@ class Engines:
             made = config.new_client_from_config(
                 config_file=str(self.kubeconfig) if self.kubeconfig else None, context=self.context
             )
-            # A connection a thread: with fewer, urllib3 warns of each that it gives up, in whatever cell is running.
+            # urllib3 warns of connections that it gives up and of requests that it tries again, in whatever cell is
+            # running: so a connection a thread, and who asks decides whether to ask again.
             made.configuration.connection_pool_maxsize = CONNECTIONS
+            made.configuration.retries = urllib3.Retry(0)
             return client.ApiClient(made.configuration)
         except (config.ConfigException, OSError) as error:
             raise LabError(f"no usable kubeconfig ({error}). Next: run `kubelab doctor`.") from error

@@ -108,10 +108,12 @@ class Supervisor:
             await runtime.remove_machine(name)
 
     async def start_node(self, name: str) -> None:
-        """Boot the machine again. Nothing of what ran on it is there."""
+        """Boot the machine again, with nothing of what ran on it; one that was only cut off gets its network back."""
         kept = self._node(name)
         if kept.state == "lost":
             await self._start_again(kept)
+        elif kept.cut:
+            await self.heal_node(name)
 
     async def cut_node(self, name: str) -> None:
         """The machine's network is gone: agent and containers go on, and nobody hears of them."""
