@@ -11,7 +11,7 @@ import ipaddress
 from pathlib import Path
 from typing import Any
 
-from kubelab.engine import containers_health, containers_limits
+from kubelab.engine import containers_health, containers_limits, containers_log_config
 from kubelab.engine.containers_ports import publications
 from kubelab.engine.errors import DockerError
 from kubelab.images.base import PATH
@@ -23,7 +23,7 @@ from kubelab.runtime.rootfs import MASKED, READONLY
 Fields = dict[str, Any]
 
 _CONFIG_HONOURED = (
-    "Hostname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd Image "
+    "Hostname Domainname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd Image "
     "WorkingDir Entrypoint Labels StopSignal StopTimeout Shell OnBuild ArgsEscaped Healthcheck Volumes"
 )
 _HOST_HONOURED = (
@@ -44,7 +44,6 @@ HARMLESS: Fields = {
     "ReadonlyPaths": (list(READONLY),),
 }
 POLICIES = ("", "no", "always", "on-failure", "unless-stopped")
-LOG_DRIVERS = ("json-file", "local", "none")
 # HostConfig as dockerd shows it where nothing is asked for.
 _HOST_DEFAULTS: Fields = {
     "Binds": None, "ContainerIDFile": "", "NetworkMode": "bridge", "PortBindings": None, "AutoRemove": False,
@@ -115,15 +114,7 @@ def check_signal(name: str) -> int:
 
 def _check_host(host: Fields) -> None:
     host["RestartPolicy"] = check_restart_policy(host.get("RestartPolicy") or {}, auto_remove=bool(host["AutoRemove"]))
-    log = host.get("LogConfig") or {}
-    kind, options = log.get("Type") or "json-file", log.get("Config") or {}
-    if kind not in LOG_DRIVERS:
-        raise DockerError(400, f'error looking up logging plugin {kind}: plugin "{kind}" not found')
-    for name in options:
-        if name not in ("max-size", "max-file"):
-            raise DockerError(400, f"unknown log opt '{name}' for {kind} log driver")
-        raise DockerError(400, f"log opt '{name}' is not supported by this engine: it keeps the whole log")
-    host["LogConfig"] = {"Type": kind, "Config": options}
+    host["LogConfig"] = containers_log_config.check(host.get("LogConfig") or {})
     extra_hosts(host)
     for address in host.get("Dns") or ():
         try:
@@ -221,6 +212,7 @@ def runtime_config(
         env.insert(0, ("TERM", "xterm"))
     if not any(each[0] == "PATH" for each in env):
         env.insert(0, ("PATH", PATH))
+    log_max_bytes, log_max_files = containers_log_config.limits(host["LogConfig"])
     return ContainerConfig(
         name=name,
         image=image_id,
@@ -231,6 +223,8 @@ def runtime_config(
         mounts=mounts,
         labels=labels,
         log_path=str(log),
+        log_max_bytes=log_max_bytes,
+        log_max_files=log_max_files,
         tty=config["Tty"],
         stdin=config["OpenStdin"],
         stdin_once=config["StdinOnce"],

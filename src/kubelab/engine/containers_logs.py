@@ -52,6 +52,8 @@ def routes(engine: Engine) -> list[web.RouteDef]:
 async def stream_logs(engine: Engine, request: web.Request) -> web.StreamResponse:
     container = engine.containers.find(request.match_info["name"])
     query.refuse(request, "details")
+    if container.host_config["LogConfig"]["Type"] == "none":
+        raise DockerError(501, "configured logging driver does not support reading")
     wanted = {name for name in ("stdout", "stderr") if query.flag(request, name)}
     if not wanted:
         raise DockerError(400, "Bad parameters: you must choose at least one stream")

@@ -89,6 +89,8 @@ class Runner:
         """See to what the runtime holds of it, and so to its files, without starting it."""
         async with container.busy:
             await self._prepare(container)
+            if not container.alive:
+                await self._engine.wiring.release(container)
             container.save()
 
     async def _prepare(self, container: Container) -> None:
@@ -140,6 +142,8 @@ class Runner:
         container.stops += 1
         if container.ports:
             container.ports.close()
+        if container.sandbox_id:
+            await self._engine.wiring.release(container)
         await container.tell()
         if container.auto_remove:
             self._engine.containers.spawn(self._engine.containers.remove(container, volumes=True))
@@ -192,19 +196,21 @@ class Runner:
         if container.oom_killed:
             self._event(container, "oom")
         ran = time.monotonic() - self._began.pop(container.id, time.monotonic())
+        again = status is not None and containers_restart.wanted(container)
+        container.status = "restarting" if again else "exited"
         self._event(container, "die", exitCode=str(container.exit_code), execDuration=str(int(ran)))
+        if again or not container.auto_remove:  # else it goes with all that it has
+            await self._engine.wiring.release(container)
         for mount in container.mount_points:
             if mount.type == "volume":
                 self._mounted("unmount", container, mount)
-        if status is not None and containers_restart.wanted(container):
-            container.status = "restarting"
+        if again:
             container.backoff = containers_restart.next_wait(container, ran)
             container.restarting = self._engine.containers.spawn(self._restart(container))
         else:
-            container.status = "exited"
             container.stops += 1
         await container.tell()
-        if container.auto_remove and container.status == "exited":
+        if container.auto_remove and not again:
             self._engine.containers.spawn(self._engine.containers.remove(container, volumes=True))
 
     async def _restart(self, container: Container) -> None:

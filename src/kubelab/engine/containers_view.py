@@ -206,7 +206,7 @@ def inspect(container: Container, store: ImageStore, size: tuple[int, int] | Non
         "ResolvConfPath": "",
         "HostnamePath": "",
         "HostsPath": "",
-        "LogPath": str(container.log_path),
+        "LogPath": str(container.log_path) if container.host_config["LogConfig"]["Type"] == "json-file" else "",
         "Name": f"/{container.name}",
         "RestartCount": container.restart_count,
         "Driver": "overlay2",

@@ -12,8 +12,9 @@ from kubelab.engine.answers import json_answer
 from kubelab.engine.containers_look import Look
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
+from kubelab.engine.volumes import Volume
 
-TYPES = ("container", "image", "volume", "build-cache")  # there are no volumes, and no cache but the images themselves
+TYPES = ("container", "image", "volume", "build-cache")  # the build cache is the images themselves
 
 
 def routes(engine: Engine) -> list[web.RouteDef]:
@@ -40,7 +41,16 @@ async def describe(engine: Engine, types: list[str]) -> dict[str, Any]:
         answer["Containers"] = [
             containers_view.summary(each, await look.size(each)) for each in engine.containers.all()
         ]
-    return answer | {name: [] for name, type in (("Volumes", "volume"), ("BuildCache", "build-cache")) if type in types}
+    if "volume" in types:
+        answer["Volumes"] = [await _volume(engine, each) for each in engine.volumes.all()]
+    if "build-cache" in types:
+        answer["BuildCache"] = []
+    return answer
+
+
+async def _volume(engine: Engine, volume: Volume) -> dict[str, Any]:
+    size = await asyncio.to_thread(volume.size)
+    return {**volume.shown(), "UsageData": {"Size": size, "RefCount": len(engine.volumes.users(volume.name))}}
 
 
 def layers_size(engine: Engine) -> int:

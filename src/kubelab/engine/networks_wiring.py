@@ -105,6 +105,7 @@ class Wiring:
             uid=container.id,
             machine=self._engine.machine.name,
             hostname=container.hostname,
+            domainname=container.config.get("Domainname") or "",
             host_aliases=containers_config.extra_hosts(host, gateway),
             dns=self._dns(container),
             sysctls=dict(host.get("Sysctls") or {}),
@@ -162,6 +163,25 @@ class Wiring:
             "network", action, network.id, container=container.id, name=network.name, type=network.driver
         )
 
+    async def release(self, container: Container) -> None:
+        """It does not run: its addresses are free for others until its next start. What it has written stays."""
+        for name, endpoint in list(container.endpoints.items()):
+            if not endpoint["EndpointID"]:
+                continue
+            with suppress(DockerError):
+                network = self._networks.find(name)
+                with suppress(RuntimeServiceError):
+                    await self._engine.runtime.disconnect_sandbox(container.sandbox_id, network.runtime_id)
+                self._event("disconnect", network, container)
+            self._clear(container, name)
+            with suppress(DockerError):
+                await self._tell_names(self._networks.find(name))
+        container.ip = ""
+
+    def _clear(self, container: Container, name: str) -> None:
+        kept = {field: container.endpoints[name][field] for field in ("IPAMConfig", "Aliases")}
+        container.endpoints[name] = {**_EMPTY, **kept}
+
     async def detach(self, container: Container) -> None:
         """Its sandbox goes, with all that is in it."""
         if server := self._servers.pop(container.sandbox_id, None):
@@ -181,8 +201,7 @@ class Wiring:
             if endpoint["EndpointID"]:
                 with suppress(DockerError):
                     self._event("disconnect", self._networks.find(name), container)
-            kept = {field: endpoint[field] for field in ("IPAMConfig", "Aliases")}
-            container.endpoints[name] = {**_EMPTY, **kept}
+            self._clear(container, name)
 
     # -- names
 

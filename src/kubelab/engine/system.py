@@ -12,18 +12,19 @@ import psutil
 from aiohttp import web
 
 import kubelab
-from kubelab.engine import query
+from kubelab.engine import containers_log_config, query
 from kubelab.engine.answers import encode, json_answer, json_stream
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.engine.events import matches
+from kubelab.engine.networks import BUILTIN
 from kubelab.images.base import ARCHITECTURES
 from kubelab.runtime.logs import timestamp
 
 API_VERSION = "1.44"
 MIN_API_VERSION = "1.24"
 VERSION = kubelab.__version__
-EVENT_FILTERS = ("event", "type", "label", "container", "image", "network")
+EVENT_FILTERS = ("event", "type", "label", "container", "image", "network", "volume", "scope", "daemon")
 
 
 def routes(engine: Engine) -> list[web.RouteDef]:
@@ -74,21 +75,27 @@ async def describe(engine: Engine) -> dict[str, Any]:
     await engine.base_image()
     runtime = await engine.runtime.version()
     containers = engine.containers.all()
-    running = sum(container.running for container in containers)
+    paused = sum(container.status == "paused" for container in containers)
+    running = sum(container.running for container in containers) - paused
     images = await asyncio.to_thread(engine.store.all)
     return {
         "ID": str(engine.home.path),
         "Containers": len(containers),
         "ContainersRunning": running,
-        "ContainersPaused": 0,
-        "ContainersStopped": len(containers) - running,
+        "ContainersPaused": paused,
+        "ContainersStopped": len(containers) - running - paused,
         "Images": len(images),
         "Driver": "overlay2" if runtime["level"] == "namespaces" else "vfs",
         "DriverStatus": [["Runtime level", str(runtime["level"])]],
-        "Plugins": {"Volume": [], "Network": ["bridge"], "Authorization": None, "Log": ["json-file"]},
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": sorted(set(BUILTIN.values())),
+            "Authorization": None,
+            "Log": sorted(set(containers_log_config.DRIVERS) - {"none"}),
+        },
         "SystemTime": timestamp(),
         "LoggingDriver": "json-file",
-        "CgroupDriver": "none",
+        **_limits(runtime),
         "KernelVersion": platform.release(),
         "OperatingSystem": platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
         "OSType": "linux",
@@ -103,7 +110,24 @@ async def describe(engine: Engine) -> dict[str, Any]:
         "DefaultRuntime": "kubelab",
         "Swarm": {"LocalNodeState": "inactive"},
         "SecurityOptions": ["name=userns"] if runtime["level"] == "namespaces" else [],
-        "Warnings": [],
+        "Warnings": [f"WARNING: {name}: {text}" for name, text in runtime["limits"].items()] or None,
+    }
+
+
+def _limits(runtime: dict[str, Any]) -> dict[str, Any]:
+    """What the kernel enforces; the driver is `none` where no cgroup can be written, as with a rootless dockerd."""
+    memory, cpu, pids = (name in runtime["enforced"] for name in ("memory", "cpu", "pids"))
+    return {
+        "CgroupDriver": "cgroupfs" if runtime["cgroup"] else "none",
+        "CgroupVersion": str(runtime["cgroup"] or 1),
+        "MemoryLimit": memory,
+        "SwapLimit": memory,
+        "CpuCfsPeriod": cpu,
+        "CpuCfsQuota": cpu,
+        "CPUShares": cpu,
+        "PidsLimit": pids,
+        "OomKillDisable": False,
+        "IPv4Forwarding": True,
     }
 
 

@@ -81,6 +81,7 @@ class PodSandboxConfig:
     uid: str
     machine: str
     hostname: str = ""
+    domainname: str = ""
     attempt: int = 0
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
@@ -143,6 +144,8 @@ class ContainerConfig:
     annotations: dict[str, str] = field(default_factory=dict)
     attempt: int = 0
     log_path: str = ""  # CRI log format (see kubelab.runtime.logs); "" keeps no log
+    log_max_bytes: int = 0  # the log is put aside when it has so many; 0: never
+    log_max_files: int = 1  # of logs put aside and the one that is written to, so many are kept
     tty: bool = False
     stdin: bool = False  # keep stdin open for attach
     stdin_once: bool = False  # the first attach's end closes it

@@ -122,7 +122,8 @@ class Containers:
             container.cgroup = self._cgroups.of(container.id)
             if container.cgroup:
                 container.cgroup.make(config.resources)
-            return await Supervised.start(dataclasses.replace(launch, cgroup=container.cgroup))
+            limits = {"log_max_bytes": config.log_max_bytes, "log_max_files": config.log_max_files}
+            return await Supervised.start(dataclasses.replace(launch, cgroup=container.cgroup, **limits))
         except (StartError, OSError):
             self._drop_cgroup(container)
             raise

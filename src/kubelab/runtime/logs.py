@@ -36,10 +36,14 @@ def timestamp(nanoseconds: int | None = None) -> str:
 
 
 class LogWriter:
-    """Appends the output of one container. `path` "" keeps nothing."""
+    """Appends the output of one container. `path` "" keeps nothing.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    With `max_bytes` a file that has so many is put aside, as `path.1`, and that one before as `path.2`; of `max_files`
+    in all the oldest goes (moby: daemon/logger/loggerutils/logfile.go).
+    """
+
+    def __init__(self, path: str, max_bytes: int = 0, max_files: int = 1) -> None:
+        self._path, self._max_bytes, self._max_files = path, max_bytes, max_files
         self._file: BinaryIO | None = None
         self._pending: dict[str, bytes] = {"stdout": b"", "stderr": b""}
         if path:
@@ -68,20 +72,36 @@ class LogWriter:
             entries.append(_format(stream, b"P", rest[:MAX_LINE]))
             rest = rest[MAX_LINE:]
         self._pending[stream] = rest
-        self._append(b"".join(entries))
+        self._append(entries)
 
     def flush(self) -> None:
         """Write what has no newline yet, as a part."""
         for stream, rest in self._pending.items():
             if rest:
-                self._append(_format(stream, b"P", rest))
+                self._append([_format(stream, b"P", rest)])
                 self._pending[stream] = b""
 
-    def _append(self, text: bytes) -> None:
+    def _append(self, entries: list[bytes]) -> None:
         """On a full disk the output is lost, and the program goes on, as with containerd."""
         with contextlib.suppress(OSError):
-            if self._file is not None:
-                self._file.write(text)
+            for text in entries if self._max_bytes else [b"".join(entries)]:
+                self._rotate_if_full()
+                if self._file is not None:
+                    self._file.write(text)
+
+    def _rotate_if_full(self) -> None:
+        if self._file is None or not self._max_bytes or os.fstat(self._file.fileno()).st_size < self._max_bytes:
+            return
+        kept = rotated_files(self._path)
+        for old in reversed(kept[: max(0, len(kept) - max(0, self._max_files - 2))]):
+            old.unlink()
+        for old in rotated_files(self._path):
+            old.rename(f"{self._path}.{int(old.suffix[1:]) + 1}")
+        if self._max_files > 1:
+            Path(self._path).rename(f"{self._path}.1")
+        else:
+            Path(self._path).unlink()
+        self.reopen()
 
     @property
     def pending(self) -> bool:
@@ -105,27 +125,59 @@ def parse(line: bytes) -> LogEntry:
     return LogEntry(time_.decode(), stream.decode(), text if partial else text + b"\n", partial)
 
 
+def rotated_files(path: str | os.PathLike[str]) -> list[Path]:
+    """`path.2`, `path.1`: what a `LogWriter` has put aside, the oldest first."""
+    found = [each for each in Path(path).parent.glob(f"{Path(path).name}.*") if each.suffix[1:].isdecimal()]
+    return sorted(found, key=lambda each: int(each.suffix[1:]), reverse=True)
+
+
 class LogReader:
-    """A log file from a place on; `poll()` gives what has been added, in the file that takes its place as well."""
+    """A log file from a place on; `poll()` gives what has been added, in the files that take its place as well.
+
+    It begins in the oldest file that a `LogWriter` has put aside.
+    """
 
     def __init__(self, path: str | os.PathLike[str], tail: int | None, since: datetime | str | None) -> None:
         self._path = Path(path)
-        self._file = self._path.open("rb")
         self._oldest = _rfc3339(since)
         self._rest = b""
-        if tail is not None:
-            self._file.seek(tail_offset(self._file, tail))
+        self._file = self._open_at(tail)
+
+    def _open_at(self, tail: int | None) -> BinaryIO:
+        """The file in which the last `tail` lines begin, at their beginning."""
+        files = [*rotated_files(self._path), self._path]
+        if tail is None:
+            return files[0].open("rb")
+        for file in reversed(files):
+            opened = file.open("rb")
+            lines = len(_line_starts(opened.read(), whole=True)) if file is not files[0] else tail
+            if lines >= tail:
+                break
+            opened.close()
+            tail -= lines
+        opened.seek(tail_offset(opened, tail))
+        return opened
 
     def close(self) -> None:
         self._file.close()
 
     def poll(self) -> Iterator[LogEntry]:
-        rotated = self._is_rotated()  # asked before reading: then nothing more is written to the old file
-        yield from self._read()
-        if rotated:
-            self._file.close()
-            self._file, self._rest = self._path.open("rb"), b""
+        while True:
+            rotated = self._is_rotated()  # asked before reading: then nothing more is written to the old file
             yield from self._read()
+            if not rotated:
+                return
+            with contextlib.suppress(FileNotFoundError):  # rotated again just now
+                following = self._following().open("rb")
+                self._file.close()
+                self._file, self._rest = following, b""
+
+    def _following(self) -> Path:
+        """The file that was begun after this one; of those after it that are gone already, the oldest that is not."""
+        files = [*rotated_files(self._path), self._path]
+        ours = os.fstat(self._file.fileno()).st_ino
+        place = next((number for number, file in enumerate(files[:-1]) if file.stat().st_ino == ours), -1)
+        return files[place + 1]
 
     def _is_rotated(self) -> bool:
         try:

@@ -41,6 +41,8 @@ class Launch:
     init: bool = False  # the first process is an init, the program its child
     tty: bool = False
     log_path: str | None = None  # where output goes that `stdout` and `stderr` do not take; "" drops it, None leaves it
+    log_max_bytes: int = 0
+    log_max_files: int = 1
     stdin: int | None = None  # descriptors given by the caller; None is /dev/null, or the log
     stdout: int | None = None
     stderr: int | None = None
@@ -78,7 +80,7 @@ class Monitor:
         self._terminal = -1
         self._namespaces: dict[str, int] = {}
         self._proc = os.open("/proc", os.O_PATH)  # the host's view; exec's monitor soon sees the container's
-        self._log = LogWriter(launch.log_path or "")
+        self._log = LogWriter(launch.log_path or "", launch.log_max_bytes, launch.log_max_files)
         self._cgroup: list[int] = []
 
     def tell(self, descriptors: tuple[int, ...] = (), **message: Any) -> None:

@@ -164,6 +164,8 @@ class Namespaces:
                 _mount_memory(folder, limit)
             _set_sysctls(sandbox.config.sysctls)
             socket.sethostname(sandbox.hostname)
+            if sandbox.config.domainname:
+                syscalls.setdomainname(sandbox.config.domainname)
             pid = os.fork()
             if pid == 0:
                 os.close(answer)

@@ -31,6 +31,12 @@ class Sandbox:
     def hostname(self) -> str:
         return self.config.hostname or self.config.name
 
+    @property
+    def names(self) -> list[str]:
+        """Its own in /etc/hosts (libnetwork's etchosts)."""
+        domain = self.config.domainname
+        return [f"{self.hostname}.{domain}", self.hostname] if domain else [self.hostname]
+
     def status(self) -> PodSandboxStatus:
         return PodSandboxStatus(
             self.id, self.config, self.state, self.created_at, self.ip, self.pid, dict(self.namespaces),
@@ -48,7 +54,7 @@ class Sandbox:
         (self.folder / "resolv.conf").write_text(_resolv_conf(self.config.dns))
         hosts = {"127.0.0.1": ["localhost"], "::1": ["localhost", "ip6-localhost", "ip6-loopback"]}
         for address in dict.fromkeys(filter(None, (self.ip, *(each.ip for each in self.endpoints.values())))):
-            hosts.setdefault(address, []).append(self.hostname)
+            hosts.setdefault(address, []).extend(self.names)
         for name, address in self.config.host_aliases.items():
             hosts.setdefault(address, []).append(name)
         lines = [f"{address}\t{' '.join(names)}\n" for address, names in hosts.items()]

@@ -60,6 +60,11 @@ def _bytes(text: str | os.PathLike[str] | None) -> bytes | None:
     return None if text is None else os.fsencode(text)
 
 
+def setdomainname(name: str) -> None:
+    """The UTS namespace's NIS domain name."""
+    _check(_libc.setdomainname(name.encode(), len(name.encode())), f"set the domain name {name}")
+
+
 def unshare(flags: int) -> None:
     """Give the calling process namespaces of its own; CLONE_NEWPID concerns the children it forks from now on."""
     _check(_libc.unshare(flags), f"unshare({namespace_names(flags)})")

@@ -51,7 +51,7 @@ def test_run_says_what_the_program_says(cli: Cli):
     [
         (("kubelab/python", "nonesuch"), 127),
         (("kubelab/python", "/etc"), 126),
-        (("--network=none", "kubelab/python"), 125),
+        (("--privileged", "kubelab/python"), 125),
     ],
 )
 def test_run_says_why_it_cannot(cli: Cli, options: tuple[str, ...], code: int):

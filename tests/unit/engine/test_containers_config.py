@@ -73,7 +73,6 @@ def test_without_any_command():
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"Domainname": "x"}, "Domainname is not supported"),
         ({"HostConfig": {"Privileged": True}}, "HostConfig.Privileged is not supported"),
         ({"HostConfig": {"Devices": [{"PathOnHost": "/dev/sda"}]}}, "HostConfig.Devices is not supported"),
         ({"HostConfig": {"PidMode": "host"}}, "HostConfig.PidMode is not supported"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubelab.runtime import logs
-from kubelab.runtime.logs import MAX_LINE, LogWriter, parse, read
+from kubelab.runtime.logs import MAX_LINE, LogReader, LogWriter, parse, read
 
 LINES = [
     b"2026-01-01T00:00:01.000000000Z stdout F one",
@@ -110,3 +110,37 @@ async def test_without_a_file_there_is_nothing_to_read(tmp_path: Path) -> None:
 def test_timestamps_have_nine_decimals_and_compare_as_strings() -> None:
     assert logs.timestamp(1_475_713_029_669_794_202) == "2016-10-06T00:17:09.669794202Z"
     assert logs.timestamp(1) < logs.timestamp(10) < logs.timestamp(10**18)
+
+
+def write_rotated(path, lines: int, files: int) -> None:
+    writer = LogWriter(str(path), max_bytes=100, max_files=files)
+    for number in range(lines):
+        writer.write("stdout", f"{number}\n".encode())
+
+
+@pytest.mark.parametrize("files", [1, 2, 3])
+def test_a_full_log_is_put_aside_and_the_oldest_goes(tmp_path, files: int):
+    path = tmp_path / "log"
+    write_rotated(path, 20, files)
+    assert len(list(tmp_path.iterdir())) == files
+    assert all(100 <= each.stat().st_size < 200 for each in tmp_path.glob("log.*"))
+
+
+async def test_rotated_logs_are_read_as_one(tmp_path):
+    path = tmp_path / "log"
+    write_rotated(path, 20, 100)
+    assert [entry.data async for entry in read(path)] == [f"{number}\n".encode() for number in range(20)]
+    for tail in (0, 1, 5, 13, 20, 30):
+        expected = [f"{number}\n".encode() for number in range(20)][20 - min(tail, 20) :]
+        assert [entry.data async for entry in read(path, tail=tail)] == expected
+
+
+def test_a_reader_follows_through_several_rotations(tmp_path):
+    path = tmp_path / "log"
+    writer = LogWriter(str(path), max_bytes=100, max_files=100)
+    writer.write("stdout", b"first\n")
+    reader = LogReader(path, 0, None)
+    for number in range(20):
+        writer.write("stdout", f"{number}\n".encode())
+    assert [entry.data for entry in reader.poll()] == [f"{number}\n".encode() for number in range(20)]
+    reader.close()
