@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import stat
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -27,6 +29,7 @@ from kubelab.engine.errors import DockerError
 from kubelab.hijack import CHUNK
 from kubelab.images.unpack import unpack
 from kubelab.images.view import MergedView
+from kubelab.runtime import syscalls
 from kubelab.runtime.api import Level
 
 GO_DIR, GO_SYMLINK = 1 << 31, 1 << 27  # Go's fs.FileMode
@@ -85,8 +88,7 @@ class Archive:
             raise DockerError(404, f"Could not find the file {asked} in container {container.name}")
         if not found.is_dir():
             raise DockerError(400, "extraction point is not a directory")
-        target = self._writable(container, path, found)
-        with tempfile.TemporaryFile() as body:
+        with tempfile.TemporaryFile() as body, self._writable(container, path, found) as target:
             async for data in request.content.iter_any():
                 body.write(data)
             body.seek(0)
@@ -110,13 +112,19 @@ class Archive:
         upper = self._engine.runtime.writable_layer(container.runtime_id)
         return MergedView([*filter(Path.exists, [upper]), *self._engine.store.lower_dirs(container.image_id)])
 
-    def _writable(self, container: Container, path: PurePosixPath, found: Path) -> Path:
+    @contextlib.contextmanager
+    def _writable(self, container: Container, path: PurePosixPath, found: Path) -> Iterator[Path]:
         """The folder that the container sees as `path`, to write into."""
         root = self._engine.runtime.root(container.runtime_id)
         if root in (found, *found.parents):
-            return found  # level process: the files are where the container has them
-        if container.alive:
-            return Path(f"/proc/{container.pid}/root") / str(path).lstrip("/")
+            yield found  # level process: the files are where the container has them
+        elif container.alive:
+            with _inside(container.pid, path) as target:
+                yield target
+        else:
+            yield self._in_layer(container, path, found)
+
+    def _in_layer(self, container: Container, path: PurePosixPath, found: Path) -> Path:
         folder = self._engine.runtime.writable_layer(container.runtime_id)
         folder.mkdir(parents=True, exist_ok=True)
         for part in path.parts[1:]:
@@ -124,6 +132,26 @@ class Archive:
             folder.mkdir(exist_ok=True)
         folder.chmod(stat.S_IMODE(found.stat().st_mode))
         return folder
+
+
+@contextlib.contextmanager
+def _inside(pid: int, path: PurePosixPath) -> Iterator[Path]:
+    """A folder as a process sees it, opened so that no link of the container's leads to a file of the host: what is
+    mounted there, or put there meanwhile, may hold links that the layers do not show (CVE-2018-15664)."""
+    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = os.O_RDONLY | os.O_DIRECTORY
+        target = syscalls.openat2(
+            root, str(path).lstrip("/") or ".", flags, syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
+        )
+    except OSError as error:
+        raise DockerError(404, f"Could not find the folder {path} in the container: {error}") from None
+    finally:
+        os.close(root)
+    try:
+        yield Path(f"/proc/self/fd/{target}")
+    finally:
+        os.close(target)
 
 
 def describe(path: PurePosixPath, found: Path) -> str:
