@@ -12,6 +12,7 @@ from typing import Any
 from kubelab.engine.errors import DockerError
 
 Fields = dict[str, Any]
+FAILED = "failed to initialize logging driver"
 DRIVERS = ("json-file", "local", "none")
 _OPTIONS = ("max-size", "max-file")
 _SHOWN_ONLY = ("compress", "env", "env-regex", "labels", "labels-regex", "tag")  # of json-file, not served
@@ -20,7 +21,7 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}  # docker/go-u
 
 
 def check(config: Fields) -> Fields:
-    """Completed. Raises DockerError 400."""
+    """Completed. Raises DockerError 400. Whether the options' values can be is seen at the start, as with dockerd."""
     kind, options = config.get("Type") or "json-file", config.get("Config") or {}
     if kind not in DRIVERS:
         raise DockerError(400, f'error looking up logging plugin {kind}: plugin "{kind}" not found')
@@ -32,12 +33,11 @@ def check(config: Fields) -> Fields:
             raise DockerError(400, f"log opt '{name}' is not supported by this engine: leave it out")
         if name not in (*_OPTIONS, *_SHOWN_ONLY):
             raise DockerError(400, f"unknown log opt '{name}' for {kind} log driver")
-    limits(checked)
     return checked
 
 
 def limits(config: Fields) -> tuple[int, int]:
-    """Bytes after which a log is put aside (0: never), and how many files are kept. Raises DockerError 400."""
+    """Bytes after which a log is put aside (0: never), and how many files are kept. Raises DockerError 500."""
     most_bytes, most_files = _DEFAULTS[config["Type"]]
     if config["Type"] == "none":
         return most_bytes, most_files
@@ -66,4 +66,4 @@ def _size(text: str) -> int:
 
 
 def _bad(message: str) -> DockerError:
-    return DockerError(400, f"failed to initialize logging driver: {message}")
+    return DockerError(500, f"{FAILED}: {message}")

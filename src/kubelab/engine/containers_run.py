@@ -16,6 +16,7 @@ from kubelab.engine import (
     containers_config,
     containers_health,
     containers_limits,
+    containers_log_config,
     containers_mounts,
     containers_restart,
 )
@@ -341,7 +342,7 @@ def start_error(container: Container, error: Exception) -> DockerError:
     """How `docker start` says why it could not start."""
     message = str(error)
     if isinstance(error, DockerError):
-        if error.status != 500:
+        if error.status != 500 or message.startswith(containers_log_config.FAILED):
             return error
         return DockerError(
             500,
