@@ -127,9 +127,15 @@ def test_an_engine_started_again_takes_running_containers_back(images: Path):
                     "kubelab/python", serve, detach=True, ports={"8000/tcp": None}, working_dir="/srv"
                 )
                 ends = sdk.containers.run("kubelab/python", ["sleep", "1000"], detach=True)
-                ends.reload()
-                pid = ends.attrs["State"]["Pid"]
-            os.kill(pid, 9)
+                policies = {"killed": "unless-stopped", "stopped": "unless-stopped", "always": "always"}
+                for name, policy in policies.items():
+                    options = {"detach": True, "restart_policy": {"Name": policy}}
+                    sdk.containers.run("kubelab/python", ["sleep", "1000"], name=name, **options)
+                sdk.containers.get("stopped").stop(timeout=0)
+                sdk.containers.get("always").stop(timeout=0)
+                pids = [sdk.containers.get(each).attrs["State"]["Pid"] for each in (ends.id, "killed")]
+            for pid in pids:
+                os.kill(pid, 9)
             with component(home, "kubelab.engine", level):
                 sdk = docker.DockerClient(base_url=f"unix://{home.docker_socket}")
                 back = sdk.containers.get(kept.id)
@@ -137,6 +143,10 @@ def test_an_engine_started_again_takes_running_containers_back(images: Path):
                 port = back.ports["8000/tcp"][0]["HostPort"]
                 eventually(lambda: _serves(f"127.0.0.1:{port}"), "its port is served again")
                 assert sdk.containers.get(ends.id).wait()["StatusCode"] == 137
+                for name in ("killed", "always"):
+                    eventually(lambda name=name: sdk.containers.get(name).status == "running", f"{name} runs again")
+                assert sdk.containers.get("killed").attrs["State"]["Pid"] not in pids
+                assert sdk.containers.get("stopped").status == "exited"
 
 
 def _serves(address: str) -> bool:
