@@ -209,7 +209,7 @@ def test_info_counts_containers_by_state(sdk: docker.DockerClient, running: Runn
     assert counts == (2, 1, 1, 0)
     assert info["Plugins"]["Volume"] == ["local"]
     assert (info["CgroupDriver"] == "cgroupfs") == info["PidsLimit"]
-    isolation = [line for line in info["Warnings"] or () if "network" in line]
+    isolation = [line for line in info["Warnings"] or () if "isolation" in line]
     assert bool(isolation) == (running.level == Level.PROCESS)
 
 
