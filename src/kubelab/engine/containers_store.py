@@ -258,6 +258,7 @@ class Containers:
             raise DockerError(error.status, f"Error when allocating new name: {error}") from None
         old, container.name = container.name, name
         await container.tell()
+        await self._engine.wiring.renamed(container)
         self.event(container, "rename", oldName=f"/{old}")
 
     def event(self, container: Container, action: str, **more: str) -> None:

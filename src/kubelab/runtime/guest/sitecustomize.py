@@ -23,7 +23,7 @@ def _names():
         for line in lines:
             address, *names = line.split("#")[0].split() or [""]
             for name in names:
-                found.setdefault(name, _ADDRESS if address == "127.0.0.1" else address)
+                found.setdefault(name.lower(), _ADDRESS if address == "127.0.0.1" else address)
     return found
 
 
@@ -124,8 +124,8 @@ def _take_over():
 
     def look_up(host):
         """In the pod's hosts file, then by DNS where the cluster's is the pod's; else the name itself."""
-        if host in names:
-            return names[host]
+        if host.lower() in names:
+            return names[host.lower()]
         if not servers or not servers[0].startswith("127.") or _is_address(host) or host in _ANY:
             return host
         found = (_ask(exchange, name) for name in _candidates(host, searches, ndots))
