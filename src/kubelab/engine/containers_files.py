@@ -45,6 +45,8 @@ def pack(view: MergedView, path: PurePosixPath, name: str) -> BinaryIO:
     with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for place, found in walk(view, path):
             inside = str(PurePosixPath(name) / place.relative_to(path))
+            if name == "." != inside:
+                inside = f"./{inside}"  # clients put a name of theirs in place of the dot
             if not stat.S_ISSOCK(found.lstat().st_mode) and (name or inside != "."):
                 tar.add(found, arcname=inside, recursive=False)
     target.seek(0)

@@ -15,6 +15,12 @@ from kubelab.engine.errors import DockerError
 PRUNE_FILTERS = ("label", "label!", "all")
 
 
+def _before(request: web.Request, minor: int) -> bool:
+    """Whether the client speaks an API older than 1.`minor`."""
+    version = request.match_info.get("version")
+    return version is not None and int(version.partition(".")[2]) < minor
+
+
 def routes(engine: Engine) -> list[web.RouteDef]:
     store = engine.volumes
 
@@ -40,9 +46,9 @@ def routes(engine: Engine) -> list[web.RouteDef]:
         return web.Response(status=204)
 
     async def prune(request: web.Request) -> web.Response:
-        """Those that nobody has named and nothing mounts; with the filter `all`, named ones, too (API 1.42)."""
+        """Those that nobody has named and nothing mounts; with the filter `all`, named ones, too; before API 1.42 always."""
         filters = query.filters(request, PRUNE_FILTERS)
-        everything = any(value in ("1", "true", "True") for value in filters.get("all", []))
+        everything = any(value in ("1", "true", "True") for value in filters.get("all", [])) or _before(request, 42)
         removed, reclaimed = [], 0
         for volume in store.all():
             labels = volume.labels or {}

