@@ -46,7 +46,7 @@ def routes(engine: Engine) -> list[web.RouteDef]:
         return web.Response(status=204)
 
     async def prune(request: web.Request) -> web.Response:
-        """Those that nobody has named and nothing mounts; with the filter `all`, named ones, too; before API 1.42 always."""
+        """Those that nobody has named and nothing mounts; with the filter `all`, or before API 1.42, all."""
         filters = query.filters(request, PRUNE_FILTERS)
         everything = any(value in ("1", "true", "True") for value in filters.get("all", [])) or _before(request, 42)
         removed, reclaimed = [], 0
