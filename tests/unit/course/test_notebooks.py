@@ -52,4 +52,5 @@ def test_the_source_that_it_shows_is_there_and_short(path: Path):
 def test_its_links_lead_somewhere(path: Path):
     for cell in nbformat.read(path, as_version=4).cells:
         for target in re.findall(r"\]\(([^)]+)\)", cell.source) if cell.cell_type == "markdown" else []:
-            assert (path.parent / target).exists(), target
+            # Upstream's files are not asked for: a test needs no network.
+            assert target.startswith("https://") or (path.parent / target.partition("#")[0]).exists(), target
