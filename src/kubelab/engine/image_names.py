@@ -18,7 +18,7 @@ from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.engine.images import has_label, seconds
 from kubelab.engine.query import moment
-from kubelab.images.reference import Reference, parse
+from kubelab.images.reference import Reference, parse, with_tag
 from kubelab.images.store import Image, ImageNotFound, short
 
 PRUNE_FILTERS = ("dangling", "label", "label!", "until")
@@ -30,7 +30,9 @@ def routes(engine: Engine) -> list[web.RouteDef]:
         await engine.base_image()
         image = engine.store.resolve(request.match_info["name"])
         repository, label = request.query.get("repo", ""), request.query.get("tag", "")
-        reference = parse(f"{repository}:{label}" if label else repository)
+        reference = parse(repository)
+        if not reference.digest:
+            reference = with_tag(reference, label)
         if reference.digest:
             raise DockerError(400, "refusing to create a tag with a digest reference")
         engine.store.tag(image.id, reference)
@@ -145,7 +147,7 @@ class Removal:
 
 async def prune_images(engine: Engine, filters: dict[str, list[str]]) -> dict[str, object]:
     """`docker image prune`: the images without a name that nothing is made from; with `dangling=false`, all unused."""
-    dangling_only = filters.get("dangling", ["true"])[-1].lower() not in ("0", "false")
+    dangling_only = query.boolean(filters, "dangling", True)
     until = [moment(text) for text in filters.get("until", [])]
     before = layers_size(engine)
     removed: Records = []

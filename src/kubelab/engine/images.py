@@ -58,6 +58,7 @@ def summaries(
     store: ImageStore, everything: bool, filters: dict[str, list[str]], *, shared: bool = False
 ) -> list[dict[str, Any]]:
     """Newest first; without `everything`, steps of a build that nobody named are left out."""
+    dangling = query.boolean(filters, "dangling", False) if "dangling" in filters else None
     images = store.all()
     parents = {image.parent for image in images}
     names = _names_by_image(store)
@@ -67,7 +68,7 @@ def summaries(
     for image in _bounds(store, filters, "since"):
         shown = [each for each in shown if _created(each) > _created(image)]
     found = [(image, _passing_names(names.get(image.id, []), filters)) for image in shown]
-    found = [(image, named) for image, named in found if _passes(image, named, image.id in parents, filters)]
+    found = [(image, named) for image, named in found if _passes(image, named, image.id in parents, filters, dangling)]
     found.sort(key=lambda item: _created(item[0]), reverse=True)
     lines = [summary(image, named) for image, named in found]
     if shared:
@@ -111,13 +112,13 @@ def _matches(name: str, pattern: str) -> bool:
     )
 
 
-def _passes(image: Image, tags: list[str], has_children: bool, filters: dict[str, list[str]]) -> bool:
+def _passes(
+    image: Image, tags: list[str], has_children: bool, filters: dict[str, list[str]], dangling: bool | None
+) -> bool:
     if "reference" in filters and not tags:
         return False
-    if dangling := filters.get("dangling"):
-        wanted = dangling[-1].lower() in ("1", "true", "t")
-        if wanted != (not tags and not has_children):
-            return False
+    if dangling is not None and dangling != (not tags and not has_children):
+        return False
     labels = image.run_config.get("Labels") or {}
     return all(has_label(labels, label) for label in filters.get("label", []))
 

@@ -35,6 +35,17 @@ def filters(request: web.Request, known: Collection[str]) -> dict[str, list[str]
     return result
 
 
+def boolean(found: dict[str, list[str]], name: str, default: bool) -> bool:
+    """A filter that is true or false (moby: api/types/filters, GetBoolOrDefault). Raises DockerError 400."""
+    if name not in found:
+        return default
+    values = found[name]
+    true, false = not {"1", "true"}.isdisjoint(values), not {"0", "false"}.isdisjoint(values)
+    if true == false:
+        raise DockerError(400, f"invalid filter '{name}=[{' '.join(values)}]'")
+    return true
+
+
 def refuse(request: web.Request, *names: str) -> None:
     """Raise DockerError 501 where a parameter that is not honoured has a value other than its default."""
     for name in names:

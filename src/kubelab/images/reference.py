@@ -68,6 +68,13 @@ def parse(text: str) -> Reference:
     return Reference(domain, path, tag, digest)
 
 
+def with_tag(reference: Reference, tag: str) -> Reference:
+    """The same name with the tag ("": as it is). Raises InvalidReference."""
+    if tag and not _TAG.fullmatch(tag):
+        raise InvalidReference("invalid tag format")
+    return Reference(reference.domain, reference.path, tag or reference.tag, reference.digest)
+
+
 def _split_domain(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
     if not slash or not (set(".:") & set(first) or first == "localhost" or first != first.lower()):
