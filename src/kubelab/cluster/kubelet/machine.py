@@ -62,7 +62,7 @@ def node_info() -> dict[str, str]:
         "osImage": _os_image(),
         "containerRuntimeVersion": f"kubelab://{kubelab.__version__}",
         "kubeletVersion": GIT_VERSION,
-        "kubeProxyVersion": GIT_VERSION,
+        "kubeProxyVersion": "",  # a kubelet cannot know it, and since 1.33 does not say (DisableNodeKubeProxyVersion)
         "operatingSystem": operating_system(),
         "architecture": architecture(),
     }

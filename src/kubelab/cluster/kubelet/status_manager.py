@@ -67,8 +67,8 @@ class StatusManager:
         found.update(facts)
         pod = self._pods[pod_uid]
         renewed = [f(pod, status) for f in (conditions.initialized, conditions.ready, conditions.containers_ready)]
-        kinds = [c["type"] for c in renewed]
-        status["conditions"] = [c for c in status["conditions"] if c["type"] not in kinds] + renewed
+        by_type = {c["type"]: c for c in renewed}
+        status["conditions"] = [by_type.pop(c["type"], c) for c in status["conditions"]] + list(by_type.values())
         self.set(pod, status)
 
     def terminate(self, pod: Pod, status: Status) -> None:

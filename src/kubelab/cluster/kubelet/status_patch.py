@@ -22,6 +22,8 @@ def status_patch(old: Status, new: Status) -> Status:
             continue
         key = MERGE_KEYS.get(field)
         patch[field] = value if key is None else _merge(old.get(field) or [], value, key)
+        if key is not None:  # as upstream's kubelet does: so PodScheduled, which is there first, comes last
+            patch[f"$setElementOrder/{field}"] = [{key: element[key]} for element in value]
     return {field: value for field, value in patch.items() if value != []}
 
 

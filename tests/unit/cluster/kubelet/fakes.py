@@ -32,6 +32,9 @@ Object = dict[str, Any]
 MERGE_KEYS = {"conditions": "type", "podIPs": "ip", "hostIPs": "ip", "addresses": "type"}
 
 
+ORDER = "$setElementOrder/"
+
+
 def strategic(old: Any, patch: Any, field: str = "") -> Any:
     """A strategic merge patch, as far as a kubelet's statuses need it."""
     if isinstance(patch, dict):
@@ -39,8 +42,11 @@ def strategic(old: Any, patch: Any, field: str = "") -> Any:
         for key, value in patch.items():
             if value is None:
                 merged.pop(key, None)
-            else:
+            elif not key.startswith(ORDER):
                 merged[key] = strategic(merged.get(key), value, key)
+        for key in (key.removeprefix(ORDER) for key in patch if key.startswith(ORDER)):
+            place = [element[MERGE_KEYS[key]] for element in patch[ORDER + key]]
+            merged[key].sort(key=lambda element, key=key, place=place: place.index(element[MERGE_KEYS[key]]))
         return merged
     if isinstance(patch, list) and field in MERGE_KEYS:
         key = MERGE_KEYS[field]

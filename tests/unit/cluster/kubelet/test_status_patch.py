@@ -25,12 +25,18 @@ CONDITION = {"type": "Ready", "status": "False", "reason": "ContainersNotReady",
         (
             {"conditions": [CONDITION]},
             {"conditions": [{"type": "Ready", "status": "True"}]},
-            {"conditions": [{"type": "Ready", "status": "True", "reason": None, "message": None}]},
+            {
+                "conditions": [{"type": "Ready", "status": "True", "reason": None, "message": None}],
+                "$setElementOrder/conditions": [{"type": "Ready"}],
+            },
         ),
         (
             {"podIPs": [{"ip": "10.0.0.1"}]},
             {"podIPs": [{"ip": "10.0.0.2"}]},
-            {"podIPs": [{"ip": "10.0.0.2"}, {"$patch": "delete", "ip": "10.0.0.1"}]},
+            {
+                "podIPs": [{"ip": "10.0.0.2"}, {"$patch": "delete", "ip": "10.0.0.1"}],
+                "$setElementOrder/podIPs": [{"ip": "10.0.0.2"}],
+            },
         ),
         (
             {"containerStatuses": [{"name": "a", "state": {"waiting": {}}}]},
@@ -62,9 +68,4 @@ def statuses() -> st.SearchStrategy[dict[str, Any]]:
 @settings(database=None)
 @given(statuses(), statuses())
 def test_a_patch_leads_from_any_status_to_any_other(old: dict[str, Any], new: dict[str, Any]) -> None:
-    result = strategic(old, status_patch(old, new))
-    order = {"conditions": "type", "podIPs": "ip"}
-    for status in (result, new):
-        for field, key in order.items():
-            status[field] = sorted(status[field], key=lambda element, key=key: element[key])
-    assert result == new
+    assert strategic(old, status_patch(old, new)) == new
