@@ -22,7 +22,10 @@ def documents() -> list[Any]:
 
 
 def pod_spec(document: dict[str, Any]) -> dict[str, Any] | None:
-    return document["spec"] if document["kind"] == "Pod" else document["spec"].get("template", {}).get("spec")
+    if document["kind"] == "Pod":
+        return document["spec"]
+    owner = document["spec"]["jobTemplate"]["spec"] if document["kind"] == "CronJob" else document["spec"]
+    return owner.get("template", {}).get("spec")
 
 
 def test_every_folder_belongs_to_a_chapter():
@@ -52,7 +55,7 @@ def test_pods_are_small_stop_fast_and_need_no_registry(document: dict[str, Any])
         return
     assert spec["terminationGracePeriodSeconds"] <= 2
     for container in spec["containers"]:
-        assert container["image"] in ("kubelab/shop:1", "kubelab/faulty:1")
+        assert container["image"] in ("kubelab/shop:1", "kubelab/faulty:1", "kubelab/python")
         assert container["imagePullPolicy"] == "IfNotPresent"
         assert set(container["resources"]["requests"]) == {"cpu", "memory"}
 
