@@ -26,7 +26,8 @@ from kubelab.settings import files
 
 DEATHS = 300
 WRITERS = 4
-LONGEST_LIFE = 0.06  # seconds of load before a death, at most
+WRITES = 20  # acknowledged before a death, at most
+MOMENT = 0.004  # seconds more, at most
 NAMESPACE = "default"
 ABSENT = None
 
@@ -147,14 +148,19 @@ async def home() -> AsyncIterator[Home]:
 
 
 async def one_life(
-    home: Home, server: Server, writers: list[Writer], followers: Sequence[Follower | Mirror], life: float
+    home: Home, server: Server, writers: list[Writer], followers: Sequence[Follower | Mirror], chance: random.Random
 ) -> None:
-    """Load until the server is killed, after `life` seconds, in the middle of whatever it is doing."""
+    """Load until the server is killed, after some writes and a moment more, in the middle of whatever it is doing."""
+    enough = sum(each.writes for each in writers) + chance.randrange(WRITES)
+
+    async def written() -> bool:
+        return sum(each.writes for each in writers) >= enough
+
     async with APIClient.from_kubeconfig(home.kubeconfig) as client:
-        chance = random.Random(life)
         tasks = [asyncio.ensure_future(each.work(client, chance)) for each in writers]
         tasks += [asyncio.ensure_future(each.follow(client)) for each in followers]
-        await asyncio.sleep(life)  # not for luck: the length of this life
+        await eventually(written, "the writes of this life")
+        await asyncio.sleep(chance.uniform(0, MOMENT))  # not for luck: the place in the next writes
         server.kill()
         for ended in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(ended, BaseException):
@@ -181,7 +187,7 @@ async def test_no_acknowledged_write_is_lost_and_no_watch_skips_or_repeats(home:
             start = (await client.list(CONFIGMAPS, NAMESPACE))["metadata"]["resourceVersion"]
         followers = [Follower(start), Follower(start)]
         for _ in range(DEATHS):
-            await one_life(home, server, writers, followers, chance.uniform(0.001, LONGEST_LIFE))
+            await one_life(home, server, writers, followers, chance)
             await server.start()
         async with APIClient.from_kubeconfig(home.kubeconfig) as client:
             await nothing_is_missing(client, writers)
@@ -258,7 +264,7 @@ async def test_nothing_is_lost_while_history_is_compacted_all_the_time(home: Hom
         await server.start()
         for turn in range(DEATHS // 3):
             followers = [mirror] if turn % 3 else []  # now and then away for a life, so that its history is gone
-            await one_life(home, server, writers, followers, chance.uniform(0.001, LONGEST_LIFE))
+            await one_life(home, server, writers, followers, chance)
             await server.start()
         async with APIClient.from_kubeconfig(home.kubeconfig) as client:
             await nothing_is_missing(client, writers)
