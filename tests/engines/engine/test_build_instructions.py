@@ -64,15 +64,14 @@ def test_what_run_writes_to_a_volume_is_gone(client):
     assert [[entry[0] for entry in layer] for layer in layers[-2:]] == [["data", "data/given"], ["new"]]
 
 
-def test_what_containers_do_not_get_of_an_image_is_warned_about(running: Running, client):
-    build(client, BASE + "HEALTHCHECK CMD true\nVOLUME /a /b\n", tag="warned")
-    created = client.api.create_container("warned", ["true"])
+def test_containers_of_an_image_with_healthcheck_and_volumes_get_both(running: Running, client):
+    build(client, BASE + "HEALTHCHECK CMD true\nVOLUME /a /b\n", tag="both")
+    created = client.api.create_container("both", ["true"])
+    found = client.api.inspect_container(created["Id"])
     client.api.remove_container(created["Id"], v=True)
-    if running.home:
-        assert created["Warnings"] == [
-            "the image's HEALTHCHECK is not run by this engine",
-            "the image's VOLUME /a /b is kept in the container's own layer",
-        ]
+    assert not created["Warnings"]
+    assert sorted(mount["Destination"] for mount in found["Mounts"]) == ["/a", "/b"]
+    assert found["Config"]["Healthcheck"]["Test"] == ["CMD-SHELL", "true"]
 
 
 def test_healthcheck_and_the_one_before(client):
@@ -180,13 +179,3 @@ def test_arguments_before_from(client):
     assert log.startswith("Step 1/5 : ARG V=python\nStep 2/5 : ARG W\nStep 3/5 : FROM kubelab/${V:-x}\n ---> ")
     assert "[python]\n" in log
     assert created_by(image) == ["/bin/sh -c #(nop)  ARG V", "|1 V=python /bin/sh -c echo [$V$W]"]
-
-
-@pytest.mark.parametrize("heredoc", ["RUN <<EOF\necho hi\nEOF\n", "COPY <<EOF /f\nhi\nEOF\n"])
-def test_heredocs_are_buildkits(running: Running, client, heredoc):
-    with pytest.raises(docker.errors.APIError) as error:
-        build(client, BASE + heredoc)
-    assert error.value.status_code == 400
-    if running.home:
-        assert "line 2" in error.value.explanation
-        assert "with a heredoc requires BuildKit" in error.value.explanation
