@@ -1,7 +1,8 @@
-"""`kubectl describe` in full, beside texts that were checked line by line against what upstream's describe.go writes.
+"""`kubectl describe` in full, beside texts that were looked through for values that are missing or odd.
 
-The golden texts are tests/golden/describe/KIND.txt, of the objects in objects.yaml beside them. What differs from run
-to run (ages, addresses, IDs, the machine) is replaced by a word in angle brackets, and the padding of columns goes.
+Those of pods and volumes were held against upstream's describe.go. The golden texts are tests/golden/describe/KIND.txt,
+of the objects in objects.yaml beside them. What differs from run to run (ages, addresses, IDs, the machine) is replaced
+by a word in angle brackets, and the padding of columns goes.
 Write them anew with KUBELAB_GOLDEN=write, and look at the difference: a value that has become `<none>` is a field that
 got lost.
 """

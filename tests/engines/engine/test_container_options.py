@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -77,7 +78,8 @@ def test_limits_rights_and_kernel_settings(client):
     assert lines[0] == "100"
     mask = 0xA80425FB & ~(1 << 27) | 1 << 12
     assert (int(words["CapBnd"][0], 16), words["NoNewPrivs"]) == (mask, ["1"])
-    assert "2000" in words["Groups"]
+    if os.geteuid() == 0:  # a user namespace of one user has no groups to give
+        assert "2000" in words["Groups"]
     assert lines[-3:-1] == ["500", "77"]
     assert "size=1024k" in lines[-1]
     container = client.containers.create(BASE, ["true"], **options)
