@@ -43,6 +43,7 @@ VARIES = (
     (r"\b(kube-api-access|once|everywhere)-[a-z0-9]{5}\b", r"\1-<suffix>"),
     (r"\bweb-[a-f0-9]{8,10}\b(-[a-z0-9]{5}\b)?", lambda found: "web-<hash>" + ("-<suffix>" if found[1] else "")),
     (r"pod-template-hash=\w+", "pod-template-hash=<hash>"),
+    (r"(Image ID: +)\S+", r"\1sha256:<id>"),  # by a digest where an earlier test had pushed the image
     (r"\b\d+\.\d+\.\d+\.\d+\b", "<address>"),
     (r"\bnode-[12]\b", "<node>"),
     (r"(?m)^(  (?:Normal|Warning) +\w+ +)\S+( \(x\d+ over \S+\))?", r"\1<age>"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -33,11 +34,16 @@ def test_copy_there_and_back(old_and_new: Lab, tmp_path: Path) -> None:
     folder = tmp_path / "given"
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "file").write_text("from the host\n")
-    name = f"/tmp/{Path(old_and_new.program).name}"
-    old_and_new.kubectl("cp", str(folder), f"{NAMESPACE}/web:{name}")
-    assert old_and_new.kubectl("exec", "web", "--", "cat", f"{name}/deep/file").stdout == "from the host\n"
-    old_and_new.kubectl("cp", f"{NAMESPACE}/web:{name}", str(tmp_path / "back"))
-    assert (tmp_path / "back" / "deep" / "file").read_text() == "from the host\n"
+    name = f"/tmp/{secrets.token_hex(8)}"  # of nobody else: at the level process it is the host's /tmp
+    # A user namespace of one user has no other owner to give a file to.
+    whose = () if os.geteuid() == 0 else ("--no-preserve",)
+    try:
+        old_and_new.kubectl("cp", *whose, str(folder), f"{NAMESPACE}/web:{name}")
+        assert old_and_new.kubectl("exec", "web", "--", "cat", f"{name}/deep/file").stdout == "from the host\n"
+        old_and_new.kubectl("cp", f"{NAMESPACE}/web:{name}", str(tmp_path / "back"))
+        assert (tmp_path / "back" / "deep" / "file").read_text() == "from the host\n"
+    finally:
+        old_and_new.kubectl("exec", "web", "--", "rm", "-rf", name)
 
 
 def test_logs(old_and_new: Lab) -> None:
