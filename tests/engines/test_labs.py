@@ -149,12 +149,16 @@ def test_the_timeline_tells_the_story_of_a_crash_and_goes_back(chapter):
     try:
         lab.apply("without_probe.yaml")
         lab.wait_for("pod/without-probe")
-        ready = next(each.at for each in timeline.recording.of("Pod/without-probe") if each.state["Ready"])
+
+        def ready() -> list[float]:
+            return [each.at for each in timeline.recording.of("Pod/without-probe") if each.state["Ready"]]
+
+        eventually(ready, "the recording has heard of it, too")
         lab.press("crash", "without-probe")
         lab.wait_for("pod/without-probe", restarts=1)
         eventually(lambda: timeline.story("Pod/without-probe").rows[-1] == ["● Running 1/1, restarts 1"], "it is back")
         assert ["● Running 1/1"] in timeline.story("Pod/without-probe").rows
-        assert ["Pod", "without-probe", "● Running 1/1"] in timeline.standing(ready).rows
+        assert ["Pod", "without-probe", "● Running 1/1"] in timeline.standing(ready()[0]).rows
         assert timeline.trouble == "" and timeline.ended == ""
     finally:
         timeline.close()
