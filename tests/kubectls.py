@@ -8,6 +8,21 @@ from pathlib import Path
 
 import pytest
 
+# What the matrix of commands and the golden recordings begin with.
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: web, image: "kubelab/shop:1", ports: [{containerPort: 8080}]}
+"""
+
 VERSIONS = ("1.20", "1.32", "1.33")
 
 

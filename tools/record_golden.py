@@ -23,22 +23,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import exchanges
 import kubectls
 from exchanges import Exchange
+from kubectls import DEPLOYMENT
 from kubelab.home import Home
 
 NAMESPACE = "golden"
-DEPLOYMENT = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, labels: {app: web}}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers:
-      - {name: web, image: "kubelab/shop:1", ports: [{containerPort: 8080}]}
-"""
 COMMANDS = f"""
 create namespace {NAMESPACE}
 create serviceaccount default

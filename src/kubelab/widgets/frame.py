@@ -60,7 +60,7 @@ class LabWidget(anywidget.AnyWidget):
 
     def __init__(self, lab: Lab, title: str, key: str = "", **traits: Any) -> None:
         self.lab = lab
-        self._over, self._working = threading.Event(), threading.Lock()
+        self._over = threading.Event()
         self._work: threading.Thread | None = None
         super().__init__(title=title, **traits)
         self.on_msg(self._pressed)

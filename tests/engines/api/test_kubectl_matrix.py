@@ -17,22 +17,10 @@ from pathlib import Path
 import pytest
 
 import kubectls
+from kubectls import DEPLOYMENT
 
 from .conftest import Cluster
 
-DEPLOYMENT = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, labels: {app: web}}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers:
-      - {name: web, image: "kubelab/shop:1", ports: [{containerPort: 8080}]}
-"""
 Kubectl = Callable[..., str]
 
 
