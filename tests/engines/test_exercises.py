@@ -345,6 +345,41 @@ def test_begun_again_keeps_what_was_done_and_a_reset_does_not(lab: Lab):
     assert own.objects("pod") == []
 
 
+@pytest.mark.timeout(120)
+def test_what_was_begun_is_there_after_its_node_was_lost(lab: Lab):
+    """A pod that no controller made would be deleted with the node: chapter 4 would undo an exercise of chapter 3."""
+    own = lab.exercise("3.3")
+    eventually(lambda: placed(own), "placed")
+    begun = {name(found): found["spec"]["nodeName"] for found in own.objects("pod")}
+    lost = "node-2" if "node-2" in begun.values() else "node-1"
+    control = copy.deepcopy(objects("3.1")[0])
+    control["spec"] |= {"nodeName": lost, "tolerations": []}
+    own.apply(control)
+    lab.nodes.stop(lost)
+    try:
+        eventually(
+            lambda: "greeter" not in {name(found) for found in own.objects("pod") if not leaves(found)}, "evicted", 60
+        )
+        assert {name(found) for found in own.objects("pod") if not leaves(found)} == set(begun)
+    finally:
+        lab.nodes.start(lost)
+    lab.reset("3.3")
+
+
+def placed(own: Lab) -> list[dict[str, Any]]:
+    """The pods, once each has a node."""
+    pods = own.objects("pod")
+    return pods if all(found["spec"].get("nodeName") for found in pods) else []
+
+
+def name(found: dict[str, Any]) -> str:
+    return found["metadata"]["name"]
+
+
+def leaves(found: dict[str, Any]) -> bool:
+    return "deletionTimestamp" in found["metadata"]
+
+
 def test_a_chapter_is_reset_with_its_exercises_and_no_other(lab: Lab):
     lab.exercise("3.3")
     lab.exercise("4.4")

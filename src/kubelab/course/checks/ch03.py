@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kubelab.course import endpoints, manifest
 from kubelab.course import pods as podstatus
-from kubelab.course.exercise import Exercise, Finding, Object, all_ready, equal, is_there, named
+from kubelab.course.exercise import Exercise, Finding, Object, all_ready, equal, is_there, named, staying
 
 if TYPE_CHECKING:
     from kubelab.course.lab import Lab
@@ -177,6 +177,10 @@ TOGETHER = {
 }
 
 
+def _begin_with(lab: Lab, source: str | Object) -> None:
+    lab.apply(staying(manifest.read(source, lab.manifests)))
+
+
 def _label_a_node(lab: Lab) -> None:
     """The last node gets the label; on a cluster of one node, that one."""
     lab.core.patch_node(lab.nodes.names()[-1], {"metadata": {"labels": {DISK: "fast"}}})
@@ -195,12 +199,12 @@ EXERCISES = [
     Exercise(
         "3.2",
         check_two_ports,
-        lambda lab: lab.apply("port_clash.yaml"),
+        lambda lab: _begin_with(lab, "port_clash.yaml"),
     ),
     Exercise(
         "3.3",
         check_labels,
-        lambda lab: lab.apply("labelled.yaml"),
+        lambda lab: _begin_with(lab, "labelled.yaml"),
     ),
     Exercise(
         "3.4",
@@ -211,6 +215,6 @@ EXERCISES = [
     Exercise(
         "3.5",
         check_split,
-        lambda lab: lab.apply(manifest.read(TOGETHER, lab.manifests)),
+        lambda lab: _begin_with(lab, TOGETHER),
     ),
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kubernetes import client
 
 from kubelab.course import pods as podstatus
-from kubelab.course.exercise import Exercise, Finding, Object, all_ready, equal, is_there, named
+from kubelab.course.exercise import Exercise, Finding, Object, all_ready, equal, is_there, named, staying
 from kubelab.course.predictions import budget
 
 if TYPE_CHECKING:
@@ -210,6 +210,11 @@ def _list(method: object, lab: Lab) -> list[Object]:
     return json.loads(method(lab.namespace, _preload_content=False).data)["items"]
 
 
+def _sleepyhead() -> Object:
+    probe = {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1, "failureThreshold": 3}
+    return _pod("sleepyhead", env=[{"name": "START_DELAY", "value": "8"}], livenessProbe=probe)
+
+
 def _replicaset(lab: Lab) -> None:
     template = _pod("web")
     lab.apply(
@@ -247,22 +252,12 @@ EXERCISES = [
     Exercise(
         "4.1",
         check_liveness,
-        lambda lab: lab.apply(_pod("healer")),
+        lambda lab: lab.apply(staying([_pod("healer")])),
     ),
     Exercise(
         "4.2",
         check_slow_start,
-        lambda lab: lab.apply(
-            _pod(
-                "sleepyhead",
-                env=[{"name": "START_DELAY", "value": "8"}],
-                livenessProbe={
-                    "httpGet": {"path": "/healthz", "port": "http"},
-                    "periodSeconds": 1,
-                    "failureThreshold": 3,
-                },
-            )
-        ),
+        lambda lab: lab.apply(staying([_sleepyhead()])),
     ),
     Exercise(
         "4.3",
