@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from engines.cluster.lab import Lab, eventually
 from kubelab.cluster.client import APIError
 from kubelab.cluster.pods import condition
 from kubelab.cluster.resources import DEPLOYMENTS, EVENTS, PODDISRUPTIONBUDGETS, PODS
+from kubelab.cluster.times import timestamp
 
 NS = "default"
 LABELS = {"app": "web"}
@@ -168,3 +170,32 @@ async def test_pods_of_something_without_scale(lab: Lab):
         return "CalculateExpectedPodCountFailed" in {event["reason"] for event in events}
 
     await eventually(told, "the event")
+
+
+async def test_who_was_to_be_disrupted_and_is_still_there_was_not(lab: Lab):
+    """After TestStalePodDisruption in test/integration/disruption."""
+    await deploy(lab, 3)
+    await eventually(lambda: _running(lab, 3), "three pods running")
+    names = [pod["metadata"]["name"] for pod in await lab.pods()]
+    long_ago, by_kubelet, just_now = names
+    for name, minutes, reason in (
+        (by_kubelet, 3, "TerminationByKubelet"),
+        (just_now, 0, "EvictionByEvictionAPI"),
+        (long_ago, 3, "EvictionByEvictionAPI"),
+    ):
+        since = timestamp(lab.clock.now() - timedelta(minutes=minutes))
+        target = {"type": "DisruptionTarget", "status": "True", "reason": reason, "lastTransitionTime": since}
+        patch = {"status": {"conditions": [target]}}
+        await lab.client.patch(PODS, name, patch, NS, subresource="status")
+
+    async def reset() -> bool:
+        found = condition(await lab.client.get(PODS, long_ago, NS), "DisruptionTarget")
+        return found["status"] == "False" and "reason" not in found
+
+    await eventually(reset, "the condition reset")
+    for name in (by_kubelet, just_now):
+        assert condition(await lab.client.get(PODS, name, NS), "DisruptionTarget")["status"] == "True"
+
+
+async def _running(lab: Lab, count: int) -> bool:
+    return [pod["status"]["phase"] for pod in await lab.pods()] == ["Running"] * count

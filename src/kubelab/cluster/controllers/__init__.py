@@ -31,6 +31,7 @@ from kubelab.cluster.controllers.resourcequota import ResourceQuotaController
 from kubelab.cluster.controllers.rootca import RootCAPublisher
 from kubelab.cluster.controllers.serviceaccount import ServiceAccountController
 from kubelab.cluster.controllers.servicetoken import ServiceAccountTokenController
+from kubelab.cluster.controllers.staledisruption import StaleDisruptionController
 from kubelab.cluster.controllers.tainteviction import TaintEvictionController
 from kubelab.cluster.informer import Informers
 
@@ -56,6 +57,7 @@ CONTROLLERS: tuple[type[Controller | PodGarbageCollector], ...] = (
     ClusterRoleAggregationController,
     ResourceQuotaController,
     DisruptionController,
+    StaleDisruptionController,
 )
 
 

@@ -46,6 +46,9 @@ class Cluster(Protocol):
     def default_selector(self, pod: Object) -> Object | None:
         """The LabelSelector of the pods that belong together with `pod`: by its services and its controller."""
 
+    def disruption_budgets(self) -> Sequence[Object]:
+        """The PodDisruptionBudgets of all namespaces."""
+
 
 @dataclass
 class Cycle:

@@ -1,4 +1,4 @@
-"""What the rules ask about namespaces, services and controllers, from the informers' caches.
+"""What the rules ask about namespaces, services, controllers and budgets, from the informers' caches.
 
 Upstream: DefaultSelector in pkg/scheduler/framework/plugins/helper/spread.go.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from kubelab.cluster.informer import Informers
 from kubelab.cluster.pods import controller_of
-from kubelab.cluster.resources import NAMESPACES, REPLICASETS, REPLICATIONCONTROLLERS, SERVICES
+from kubelab.cluster.resources import NAMESPACES, PODDISRUPTIONBUDGETS, REPLICASETS, REPLICATIONCONTROLLERS, SERVICES
 from kubelab.cluster.selectors import map_matches
 
 Object = dict[str, Any]
@@ -22,10 +22,14 @@ class Listers:
     def __init__(self, informers: Informers) -> None:
         self._namespaces, self._services = informers.of(NAMESPACES), informers.of(SERVICES)
         self._owners = {kind.kind: informers.of(kind) for kind in (REPLICASETS, REPLICATIONCONTROLLERS)}
+        self._budgets = informers.of(PODDISRUPTIONBUDGETS)
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         found = self._namespaces.get(None, namespace)
         return (found["metadata"].get("labels") or {}) if found is not None else {}
+
+    def disruption_budgets(self) -> list[Object]:
+        return self._budgets.list()
 
     def default_selector(self, pod: Object) -> Object | None:
         """The pod's services' selectors and its controller's, all of which have to match; None for none of them."""

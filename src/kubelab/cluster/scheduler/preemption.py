@@ -1,17 +1,18 @@
 """Make room for a pod: which less important pods would have to go, and on which node that costs least.
 
-Upstream: pkg/scheduler/framework/preemption/preemption.go and plugins/defaultpreemption. There are no
-PodDisruptionBudgets here, so none is ever violated.
+Upstream: pkg/scheduler/framework/preemption/preemption.go and plugins/defaultpreemption. PodDisruptionBudgets are
+respected as far as possible, no farther: where nothing else helps, a victim goes although its budget is used up.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kubelab.cluster.pods import condition, is_terminating
+from kubelab.cluster.scheduler.budgets import split_by_violation
 from kubelab.cluster.scheduler.cache import NodeInfo
 from kubelab.cluster.scheduler.diagnosis import available
 from kubelab.cluster.scheduler.filtering import rejection_with_nominated
@@ -25,6 +26,14 @@ BY_SCHEDULER = "PreemptionByScheduler"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 PRIORITY_OFFSET = 2**31  # makes every priority positive, so that fewer victims sum up to less
+
+
+@dataclass(frozen=True)
+class Victims:
+    """Who would have to leave a node, the most important first, and how many of them against a budget."""
+
+    pods: tuple[PodInfo, ...]
+    violations: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ def preempt(cycle: Cycle, rejections: Mapping[str, Rejection], nominator: Nomina
     refusal = _not_eligible(cycle, rejections)
     if refusal:
         return Preemption(message=refusal)
-    candidates: dict[str, tuple[PodInfo, ...]] = {}
+    candidates: dict[str, Victims] = {}
     reasons: Counter[str] = Counter()
     for node in cycle.nodes:
         if not rejections[node.name].resolvable:
@@ -55,11 +64,11 @@ def preempt(cycle: Cycle, rejections: Mapping[str, Rejection], nominator: Nomina
         if isinstance(found, Rejection):
             reasons.update(found.reasons)
         else:
-            candidates[node.name] = tuple(found)
+            candidates[node.name] = found
     if not candidates:
         return Preemption(message=available(reasons, rejections), gives_up=True)
     node = min(candidates, key=lambda name: _cost(candidates[name]))
-    return Preemption(node, candidates[node])
+    return Preemption(node, candidates[node].pods)
 
 
 def _not_eligible(cycle: Cycle, rejections: Mapping[str, Rejection]) -> str:
@@ -81,9 +90,11 @@ def _is_leaving(pod: Object) -> bool:
     return is_terminating(pod) and target.get("status") == "True" and target.get("reason") == BY_SCHEDULER
 
 
-def _victims(cycle: Cycle, node: NodeInfo, nominator: Nominator) -> list[PodInfo] | Rejection:
-    """Take all less important pods away, then let back in whoever does not stand in the way, important ones first."""
-    less_important = [info for info in node.pods.values() if info.priority < cycle.pod.priority]
+def _victims(cycle: Cycle, node: NodeInfo, nominator: Nominator) -> Victims | Rejection:
+    """Take all less important pods away, then let back in whoever does not stand in the way: first those whose budget
+    would be violated, among them and among the rest the important ones first (SelectVictimsOnNode).
+    """
+    less_important = sorted((i for i in node.pods.values() if i.priority < cycle.pod.priority), key=_importance)
     if not less_important:
         return Rejection((NO_VICTIMS,))
     tried, nominated = node.copy(), nominator.on(node.name)
@@ -92,13 +103,15 @@ def _victims(cycle: Cycle, node: NodeInfo, nominator: Nominator) -> list[PodInfo
     rejection = rejection_with_nominated(cycle.with_node(tried), tried, nominated)
     if rejection is not None:
         return rejection
-    victims = []
-    for info in sorted(less_important, key=_importance):
+    violating, others = split_by_violation(less_important, cycle.cluster.disruption_budgets())
+    victims, violations = [], 0
+    for index, info in enumerate([*violating, *others]):
         tried.add(info)
         if rejection_with_nominated(cycle.with_node(tried), tried, nominated) is not None:
             tried.remove(info.uid)
             victims.append(info)
-    return victims
+            violations += index < len(violating)
+    return Victims(tuple(sorted(victims, key=_importance)), violations)
 
 
 def _importance(info: PodInfo) -> tuple[int, str]:
@@ -111,14 +124,17 @@ def _started(info: PodInfo) -> str:
     return (info.pod.get("status") or {}).get("startTime") or "9999"
 
 
-def _cost(victims: Sequence[PodInfo]) -> tuple[Any, ...]:
-    """Compared in order: the highest priority, the sum of priorities, the number; then who has run for the shortest."""
-    if not victims:
-        return (-PRIORITY_OFFSET, 0, 0, "")
-    highest = victims[0].priority
-    earliest = min(_started(info) for info in victims if info.priority == highest)
-    total = sum(info.priority + PRIORITY_OFFSET for info in victims)
-    return highest, total, len(victims), _later_first(earliest)
+def _cost(victims: Victims) -> tuple[Any, ...]:
+    """Compared in order: violated budgets, the highest priority, the sum of priorities, the number; then who has run
+    for the shortest (pickOneNodeForPreemption).
+    """
+    pods = victims.pods
+    if not pods:
+        return (0, -PRIORITY_OFFSET, 0, 0, "")
+    highest = pods[0].priority
+    earliest = min(_started(info) for info in pods if info.priority == highest)
+    total = sum(info.priority + PRIORITY_OFFSET for info in pods)
+    return victims.violations, highest, total, len(pods), _later_first(earliest)
 
 
 def _later_first(moment: str) -> tuple[int, ...]:

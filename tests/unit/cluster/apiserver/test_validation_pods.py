@@ -742,6 +742,26 @@ def test_a_pod_at_a_gate_is_told_where_to_run(registry: Registry):
     assert registry.update(PODS, "p", changed(placed, "spec.schedulingGates", None), "default")
 
 
+def test_a_pod_at_a_gate_can_only_be_held_tighter(registry: Registry):
+    path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    ssd, zone = ({"key": key, "operator": "In", "values": ["x"]} for key in ("ssd", "zone"))
+    gated = registry.create(PODS, changed(POD, "spec.schedulingGates", [{"name": "example.com/g"}]), "default")
+    placed = registry.update(PODS, "p", changed(gated, "spec.affinity", _required([ssd])), "default")
+    stricter = registry.update(PODS, "p", changed(placed, "spec.affinity", _required([ssd, zone])), "default")
+    (problem,) = update_refusal(registry, PODS, stricter, "spec.affinity", _required([zone]))
+    assert problem.startswith(f"{path}[0]: Invalid value: ")
+    assert problem.endswith(": only additions are allowed (no mutations or deletions)")
+    (problem,) = update_refusal(registry, PODS, stricter, "spec.affinity", _required([ssd, zone], [ssd]))
+    assert problem.endswith(": no additions/deletions to non-empty NodeSelectorTerms list are allowed")
+    (problem,) = update_refusal(registry, PODS, stricter, "spec.affinity", None)
+    assert problem.startswith(f"{path}: Invalid value: []: no additions")
+
+
+def _required(*terms: list[dict]) -> dict:
+    required = {"nodeSelectorTerms": [{"matchExpressions": expressions} for expressions in terms]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+
+
 def test_what_has_ended_stays_ended(registry: Registry):
     pod = registry.create(PODS, changed(POD, "spec.restartPolicy", "Never"), "default")
     ended = changed(pod, "status.containerStatuses", [{"name": "c", "state": {"terminated": {"exitCode": 0}}}])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubelab.cluster.scheduler.cache import NodeInfo
@@ -15,10 +15,18 @@ Object = dict[str, Any]
 
 
 class FakeCluster:
-    """Namespaces with labels, and one selector for all pods that have no constraints of their own."""
+    """Namespaces with labels, one selector for all pods that have no constraints of their own, and budgets."""
 
-    def __init__(self, namespaces: Mapping[str, Mapping[str, str]] | None = None, selector: Object | None = None):
-        self.namespaces, self.selector = namespaces or {}, selector
+    def __init__(
+        self,
+        namespaces: Mapping[str, Mapping[str, str]] | None = None,
+        selector: Object | None = None,
+        budgets: Sequence[Object] = (),
+    ):
+        self.namespaces, self.selector, self.budgets = namespaces or {}, selector, budgets
+
+    def disruption_budgets(self) -> Sequence[Object]:
+        return self.budgets
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return self.namespaces.get(namespace, {})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from kubelab.cluster.scheduler.filtering import feasible_nodes
 from kubelab.cluster.scheduler.nominator import Nominator
 from kubelab.cluster.scheduler.preemption import Preemption, preempt
 from kubelab.cluster.scheduler.requests import PodInfo
 from unit.cluster.builders import make_node, make_pod
-from unit.cluster.scheduler.cycles import cycle_of, node_info, rejections
+from unit.cluster.scheduler.cycles import FakeCluster, cycle_of, node_info, rejections
 
 
 def pod(name: str, priority: int, cpu: str = "1", started: str = "2026-01-01T00:00:00Z", **spec: Any) -> Any:
@@ -18,8 +20,8 @@ def pod(name: str, priority: int, cpu: str = "1", started: str = "2026-01-01T00:
     return made
 
 
-def result(preemptor: Any, *nodes: Any, nominator: Nominator | None = None) -> Preemption:
-    cycle = cycle_of(preemptor, *nodes)
+def result(preemptor: Any, *nodes: Any, nominator: Nominator | None = None, budgets: Any = ()) -> Preemption:
+    cycle = cycle_of(preemptor, *nodes, cluster=FakeCluster(budgets=budgets))
     return preempt(cycle, rejections(preemptor, *nodes), nominator or Nominator())
 
 
@@ -91,3 +93,47 @@ def test_room_made_for_another_is_not_taken_by_a_less_important_pod():
     assert feasible_nodes(cycle_of(pod("late", 5), node), nominator)[1]["n"].reasons == ("Insufficient cpu",)
     assert feasible_nodes(cycle_of(pod("boss", 20), node), nominator)[0] == [node]
     assert feasible_nodes(cycle_of(vip, node), nominator)[0] == [node]
+
+
+def budget(allowed: int, *disrupted: str, namespace: str = "default", selector: Any = None) -> Any:
+    spec = {"selector": {"matchLabels": {"app": "web"}} if selector is None else selector}
+    status = {"disruptionsAllowed": allowed, "disruptedPods": dict.fromkeys(disrupted, "2026-01-01T00:00:00Z")}
+    return {"metadata": {"name": "b", "namespace": namespace}, "spec": spec, "status": status}
+
+
+def test_whose_budget_is_used_up_stays_where_another_can_go():
+    web, other = pod("web", 0, "2", labels={"app": "web"}), pod("other", 5, "2")
+    node, vip = node_info(make_node(), web, other), pod("vip", 10, "2")
+    assert victims(result(vip, node)) == ["web"], "the less important"
+    assert victims(result(vip, node, budgets=[budget(0)])) == ["other"], "the budget counts more than the priority"
+    assert victims(result(vip, node, budgets=[budget(1)])) == ["web"], "it pays for one"
+
+
+def test_a_budget_pays_for_so_many_the_important_ones_first():
+    pods = [pod(name, priority, "2", labels={"app": "web"}) for name, priority in (("low", 0), ("high", 5))]
+    node, vip = node_info(make_node(), *pods), pod("vip", 10, "2")
+    assert victims(result(vip, node, budgets=[budget(1)])) == ["high"], "the budget was spent on it, so low is let in"
+    found = result(pod("vip", 10, "4"), node, budgets=[budget(0)])
+    assert victims(found) == ["high", "low"], "where nothing else helps, no budget does"
+
+
+def test_the_node_with_the_fewest_violations_is_taken():
+    web, worthy = pod("a1", 0, "4", labels={"app": "web"}), pod("b1", 9, "4")
+    nodes = [node_info(make_node("a"), web), node_info(make_node("b"), worthy)]
+    assert result(pod("vip", 10), *nodes).node == "a"
+    assert result(pod("vip", 10), *nodes, budgets=[budget(0)]).node == "b"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        budget(0, "web"),
+        budget(0, namespace="elsewhere"),
+        budget(0, selector={}),
+        budget(0, selector={"matchLabels": {}}),
+    ],
+    ids=["granted already", "another namespace", "empty selector", "empty labels"],
+)
+def test_budgets_that_do_not_count(other: Any):
+    web, rest = pod("web", 0, "2", labels={"app": "web"}), pod("rest", 5, "2")
+    assert victims(result(pod("vip", 10, "2"), node_info(make_node(), web, rest), budgets=[other])) == ["web"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import orjson
+
 from kubelab.cluster.apiserver import names
-from kubelab.cluster.apiserver.fielderrors import FieldError, forbidden, go_value, invalid, required
+from kubelab.cluster.apiserver.fielderrors import FieldError, GoValue, forbidden, go_value, invalid, required
 from kubelab.cluster.apiserver.validation import affinity
 from kubelab.cluster.apiserver.validation.common import label_name
 from kubelab.cluster.apiserver.validation.container import trimmed_image
@@ -123,9 +125,39 @@ def _gated(munged: Object, old: Object) -> list[FieldError]:
             invalid("spec.nodeSelector", go_value("map[string]string", munged.get("nodeSelector") or {}), text)
         )
     _restore(munged, old, "nodeSelector")
-    if not ((old.get("affinity") or {}).get("nodeAffinity")):
-        (munged.get("affinity") or {}).pop("nodeAffinity", None)
+    had, wanted = (spec.get("affinity") or {} for spec in (old, munged))
+    problems += _node_affinity(wanted.get("nodeAffinity") or {}, had.get("nodeAffinity") or {})
+    rest = {key: value for key, value in wanted.items() if key != "nodeAffinity"}
+    munged["affinity"] = rest | ({"nodeAffinity": had["nodeAffinity"]} if had.get("nodeAffinity") else {})
     return problems
+
+
+def _node_affinity(new: Object, old: Object) -> list[FieldError]:
+    """Each required term may get stricter; what is preferred may change (validateNodeAffinityMutation)."""
+    path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    terms, before = _terms(new), _terms(old)
+    if not before:
+        return []
+    if len(terms) != len(before):
+        text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        return [invalid(path, GoValue(orjson.dumps(terms).decode()), text)]
+    text = "only additions are allowed (no mutations or deletions)"
+    pairs = enumerate(zip(terms, before, strict=True))
+    return [invalid(f"{path}[{i}]", term, text) for i, (term, had) in pairs if not _only_adds(term, had)]
+
+
+def _terms(node_affinity: Object) -> list[Object]:
+    required_terms = node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    terms: list[Object] = required_terms.get("nodeSelectorTerms") or []
+    return terms
+
+
+def _only_adds(term: Object, before: Object) -> bool:
+    """A term without any requirement selects nothing, so that one more would let more in."""
+    lists = [(term.get(part) or [], before.get(part) or []) for part in ("matchExpressions", "matchFields")]
+    if not any(had for _, had in lists):
+        return not any(new for new, _ in lists)
+    return all(new[: len(had)] == had for new, had in lists)
 
 
 # -- status
