@@ -73,6 +73,11 @@ def invalid(path: str, value: Any, detail: str) -> FieldError:
     return FieldError(path, "FieldValueInvalid", _say(f"Invalid value: {_show(value)}", detail))
 
 
+def invalid_whole(path: str, detail: str) -> FieldError:
+    """A value that is too large to be shown (field.OmitValueType)."""
+    return FieldError(path, "FieldValueInvalid", f"Invalid value: {detail}")
+
+
 def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
     choices = ", ".join(_show(choice) for choice in supported)
     return FieldError(path, "FieldValueNotSupported", f"Unsupported value: {_show(value)}: supported values: {choices}")
@@ -92,3 +97,7 @@ def not_found(path: str, value: Any) -> FieldError:
 
 def too_long(path: str, limit: int) -> FieldError:
     return FieldError(path, "FieldValueTooLong", f"Too long: may not be more than {limit} bytes")
+
+
+def too_many(path: str, found: int, limit: int) -> FieldError:
+    return FieldError(path, "FieldValueTooMany", f"Too many: {found}: must have at most {limit} items")

@@ -13,6 +13,7 @@ _DNS_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _UNDERSCORED = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 
 Problems = list[str]
@@ -170,3 +171,14 @@ def path_segment(value: str) -> Problems:
     if value in (".", ".."):
         return [f"may not be '{value}'"]
     return [f"may not contain '{letter}'" for letter in "/%" if letter in value]
+
+
+def domain_prefixed_path(value: str) -> list[tuple[str, str]]:
+    """`example.com/controller`. Upstream shows each problem with the part that has it (IsDomainPrefixedPath)."""
+    host, _, path = value.partition("/")
+    if not host or not path:
+        return [(value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    problems = [(host, problem) for problem in dns1123_subdomain(host)]
+    if not re.fullmatch(_HTTP_PATH, path):
+        problems.append((path, _regex("Invalid path", _HTTP_PATH)))
+    return problems

@@ -204,6 +204,18 @@ def test_a_suspended_job_may_still_be_placed_elsewhere(registry: Registry):
     assert registry.update(JOBS, "j", made, "default")["metadata"]["generation"] == 2
 
 
+def test_a_suspended_jobs_pods_keep_their_company(registry: Registry):
+    """Of the affinity only the node's may change (validatePodTemplateUpdate)."""
+    made = create(registry, JOBS, changed(JOB, "spec.suspend", True))
+    terms = {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}
+    (problem,) = update_refusal(registry, JOBS, changed(made, "spec.template.spec.affinity", {"podAffinity": terms}))
+    assert problem.startswith("spec.template: Invalid value: core.PodTemplateSpec{")
+    required = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "disk", "operator": "Exists"}]}]}
+    nodes = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    made = registry.update(JOBS, "j", changed(made, "spec.template.spec.affinity", nodes), "default")
+    assert registry.update(JOBS, "j", changed(made, "spec.template.spec.affinity", None), "default")
+
+
 def test_what_of_a_job_has_no_effect_is_told(registry: Registry):
     options = Options()
     registry.create(JOBS, changed(JOB, "spec.template.spec.runtimeClassName", "gvisor"), "default", options)

@@ -38,7 +38,7 @@ class JobStrategy(Strategy):
         spec.setdefault("manualSelector", False)
         policy = "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed"
         spec.setdefault("podReplacementPolicy", policy)
-        _default_template(spec)
+        _default_job(spec)
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
@@ -69,7 +69,7 @@ class CronJobStrategy(Strategy):
         spec.setdefault("suspend", False)
         spec.setdefault("successfulJobsHistoryLimit", 3)
         spec.setdefault("failedJobsHistoryLimit", 1)
-        _default_template(spec.setdefault("jobTemplate", {}).setdefault("spec", {}))
+        _default_job(spec.setdefault("jobTemplate", {}).setdefault("spec", {}))
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
@@ -78,12 +78,19 @@ class CronJobStrategy(Strategy):
     def validate(self, obj: Object) -> list[FieldError]:
         return validation.cron_job(obj)
 
+    def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
+        return [] if subresource else validation.cron_job_spec(obj["spec"])
+
     def warnings(self, obj: Object) -> list[str]:
         job_spec = (obj["spec"].get("jobTemplate") or {}).get("spec") or {}
         return _named(obj) + _warnings(job_spec, "spec.jobTemplate.spec")
 
 
-def _default_template(job_spec: Object) -> None:
+def _default_job(job_spec: Object) -> None:
+    """What holds for a CronJob's jobs, too."""
+    for rule in (job_spec.get("podFailurePolicy") or {}).get("rules") or ():
+        for pattern in rule.get("onPodConditions") or ():
+            pattern.setdefault("status", "True")
     pod_defaults.template(job_spec.setdefault("template", {}))
 
 

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from kubelab.cluster import schedule
 from kubelab.cluster.apiserver import names
-from kubelab.cluster.apiserver.fielderrors import FieldError, go_value, invalid, not_supported, required
-from kubelab.cluster.apiserver.validation.common import at_least, label_selector
+from kubelab.cluster.apiserver.fielderrors import FieldError, go_value, invalid, not_supported, required, too_long
+from kubelab.cluster.apiserver.validation import jobpolicies
+from kubelab.cluster.apiserver.validation.common import at_least, label_selector, one_of
 from kubelab.cluster.apiserver.validation.workloads import IMMUTABLE, pod_template, selector_mismatch
 from kubelab.cluster.selectors import label_selector_matches
 
 Object = dict[str, Any]
 LABELS = ("batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name")
 COMPLETION_MODES = ("NonIndexed", "Indexed")
-MOST_PARALLEL_INDEXED = 100_000
+MOST_INDEXED = 100_000  # how many may run, fail, or be completed without more ado
+MOST_BEYOND = 10_000  # how many may run or fail where more have to be completed
+LONGEST_MANAGER = 63
 COUNTS = (
     *("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit"),
     *("ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes"),
 )
 FIXED = ("selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
 # What may still change of the template of a job that is suspended and has not started.
-PLACEMENT = ("affinity", "nodeSelector", "tolerations", "schedulingGates")
+PLACEMENT = ("nodeSelector", "tolerations", "schedulingGates")
+RESTART_POLICIES = ("OnFailure", "Never")
 CONCURRENCY = ("Allow", "Forbid", "Replace")
+ZONE_PART = r"[A-Za-z.\-_0-9+]{1,14}"  # https://data.iana.org/time-zones/theory.html#naming
 LONGEST_CRON_NAME = 52  # a job's name adds a dash and ten digits to it
 
 
 def job(obj: Object) -> list[FieldError]:
-    spec = obj["spec"]
-    problems = _generated_selector(obj) + _indexed_hostname(obj) + job_spec(spec, "spec")
+    return _generated_selector(obj) + _spec_of_job(obj["spec"]) + _indexed_hostname(obj)
+
+
+def _spec_of_job(spec: Object) -> list[FieldError]:
+    problems = job_spec(spec, "spec")
     if spec.get("selector") is None:
         return [*problems, required("spec.selector")]
     problems += label_selector(spec["selector"], "spec.selector")
@@ -69,34 +78,74 @@ def _indexed_hostname(obj: Object) -> list[FieldError]:
 def job_spec(spec: Object, path: str) -> list[FieldError]:
     """What holds for a job and for the job of a CronJob's template, at `path`."""
     problems = [problem for count in COUNTS for problem in at_least(spec, count, 0, path)]
-    mode = spec.get("completionMode")
-    if mode is not None and mode not in COMPLETION_MODES:
-        problems.append(not_supported(f"{path}.completionMode", mode, COMPLETION_MODES))
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        problems.append(required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
+    problems += _managed_by(spec.get("managedBy"), f"{path}.managedBy") + _completion_mode(spec, path)
+    if spec.get("podFailurePolicy") is not None:
+        problems += jobpolicies.pod_failure_policy(spec, f"{path}.podFailurePolicy")
+    if spec.get("successPolicy") is not None:
+        problems += jobpolicies.success_policy(spec, f"{path}.successPolicy")
+    problems += jobpolicies.pod_replacement_policy(spec, f"{path}.podReplacementPolicy")
+    problems += pod_template(spec.get("template") or {}, f"{path}.template")
+    return problems + _restart_policy(spec, f"{path}.template.spec.restartPolicy")
+
+
+def _restart_policy(spec: Object, path: str) -> list[FieldError]:
+    policy = ((spec.get("template") or {}).get("spec") or {}).get("restartPolicy", "Always")
+    if policy == "Always":
+        return [required(path, 'valid values: "OnFailure", "Never"')]
+    if policy not in RESTART_POLICIES:
+        return [not_supported(path, policy, RESTART_POLICIES)]
+    if spec.get("podFailurePolicy") is not None and policy != "Never":
+        return [invalid(path, policy, 'only "Never" is supported when podFailurePolicy is specified')]
+    return []
+
+
+def _managed_by(name: str | None, path: str) -> list[FieldError]:
+    if name is None:
+        return []
+    if not name:
+        return [required(path)]
+    problems = [invalid(path, shown, text) for shown, text in names.domain_prefixed_path(name)]
+    return problems + ([too_long(path, LONGEST_MANAGER)] if len(name) > LONGEST_MANAGER else [])
+
+
+def _completion_mode(spec: Object, path: str) -> list[FieldError]:
+    mode = spec.get("completionMode", "NonIndexed")
+    if mode not in COMPLETION_MODES:
+        return [not_supported(f"{path}.completionMode", mode, COMPLETION_MODES)]
     if mode == "Indexed":
-        problems += _indexed(spec, path)
-    if spec.get("podReplacementPolicy") not in (None, "Failed", "TerminatingOrFailed"):
-        supported = ("Failed", "TerminatingOrFailed")
-        problems.append(not_supported(f"{path}.podReplacementPolicy", spec["podReplacementPolicy"], supported))
-    template = spec.get("template") or {}
-    problems += pod_template(template, f"{path}.template")
-    if (template.get("spec") or {}).get("restartPolicy", "Always") == "Always":
-        detail = 'valid values: "OnFailure", "Never"'
-        problems.append(required(f"{path}.template.spec.restartPolicy", detail))
-    return problems
+        return _indexed(spec, path)
+    per_index = (field for field in ("backoffLimitPerIndex", "maxFailedIndexes") if spec.get(field) is not None)
+    return [invalid(f"{path}.{field}", spec[field], "requires indexed completion mode") for field in per_index]
 
 
 def _indexed(spec: Object, path: str) -> list[FieldError]:
-    if spec.get("completions") is None:
-        return [required(f"{path}.completions", "when completion mode is Indexed")]
-    if spec.get("parallelism", 1) > MOST_PARALLEL_INDEXED:
-        text = f"must be less than or equal to {MOST_PARALLEL_INDEXED} when completion mode is Indexed"
-        return [invalid(f"{path}.parallelism", spec["parallelism"], text)]
-    return []
+    """Limits that keep the texts of `completedIndexes` and `failedIndexes` short."""
+    completions, failed = spec.get("completions"), spec.get("maxFailedIndexes")
+    limits: list[tuple[str, int, str]] = [
+        ("parallelism", MOST_INDEXED, f"{MOST_INDEXED} when completion mode is Indexed"),
+        ("maxFailedIndexes", MOST_INDEXED, str(MOST_INDEXED)),
+    ]
+    problems = [required(f"{path}.completions", "when completion mode is Indexed")] if completions is None else []
+    if completions is not None:
+        limits.insert(1, ("maxFailedIndexes", completions, "completions"))
+    if completions is not None and completions > MOST_INDEXED and spec.get("backoffLimitPerIndex") is not None:
+        if failed is None:
+            text = f"must be specified when completions is above {MOST_INDEXED}"
+            problems.append(required(f"{path}.maxFailedIndexes", text))
+        words = f"{MOST_BEYOND} when completions are above {MOST_INDEXED} and used with backoff limit per index"
+        limits += [(field, MOST_BEYOND, words) for field in ("parallelism", "maxFailedIndexes")]
+    return problems + [
+        invalid(f"{path}.{field}", spec[field], f"must be less than or equal to {words}")
+        for field, limit, words in limits
+        if spec.get(field) is not None and spec[field] > limit
+    ]
 
 
 def job_update(obj: Object, old: Object) -> list[FieldError]:
     spec, before = obj["spec"], old["spec"]
-    problems = job(obj) + _completions_update(spec, before)
+    problems = _spec_of_job(spec) + _completions_update(spec, before)
     for field in FIXED:
         if spec.get(field) != before.get(field):
             shown = spec.get(field)
@@ -120,44 +169,58 @@ def _completions_update(spec: Object, before: Object) -> list[FieldError]:
 
 
 def _fixed_template(spec: Object, old: Object) -> Object:
-    """The template without what may change: nothing of it, or its placement while the job has never run."""
+    """The template without what may change: nothing of it, or its placement while the job has never run
+    (validatePodTemplateUpdate).
+    """
     template = spec["template"]
     if not old["spec"].get("suspend") or (old.get("status") or {}).get("startTime"):
         return template
     kept = {key: value for key, value in template["spec"].items() if key not in PLACEMENT}
-    return {"spec": kept}
+    rest = {key: value for key, value in (kept.pop("affinity", None) or {}).items() if key != "nodeAffinity"}
+    metadata = {
+        key: value for key, value in (template.get("metadata") or {}).items() if key not in ("labels", "annotations")
+    }
+    return {"metadata": metadata, "spec": kept | ({"affinity": rest} if rest else {})}
 
 
 # -- CronJobs
 
 
 def cron_job(obj: Object) -> list[FieldError]:
-    spec, name = obj["spec"], obj["metadata"].get("name", "")
-    problems = _schedule(spec)
+    name = obj["metadata"].get("name", "")
+    problems = cron_job_spec(obj["spec"])
     if len(name) > LONGEST_CRON_NAME:
-        problems.insert(0, invalid("metadata.name", name, f"must be no more than {LONGEST_CRON_NAME} characters"))
+        problems.append(invalid("metadata.name", name, f"must be no more than {LONGEST_CRON_NAME} characters"))
+    return problems
+
+
+def cron_job_spec(spec: Object) -> list[FieldError]:
+    """What holds at every update, too."""
+    problems = _schedule(spec.get("schedule") or "")
     problems += at_least(spec, "startingDeadlineSeconds", 0, "spec") + _time_zone(spec.get("timeZone"))
-    if spec.get("concurrencyPolicy") not in CONCURRENCY:
-        problems.append(not_supported("spec.concurrencyPolicy", spec.get("concurrencyPolicy") or "", CONCURRENCY))
+    problems += one_of(spec.get("concurrencyPolicy"), CONCURRENCY, "spec.concurrencyPolicy")
     problems += _job_template((spec.get("jobTemplate") or {}).get("spec") or {}, "spec.jobTemplate.spec")
     problems += at_least(spec, "successfulJobsHistoryLimit", 0, "spec")
     return problems + at_least(spec, "failedJobsHistoryLimit", 0, "spec")
 
 
-def _schedule(spec: Object) -> list[FieldError]:
-    text = spec.get("schedule") or ""
+def _schedule(text: str) -> list[FieldError]:
+    """The five fields. A time zone in front of them is read, and refused: it has a field of its own."""
     if not text:
         return [required("spec.schedule")]
+    problems: list[FieldError] = []
+    zone, fields = re.fullmatch(r"(?:(?:CRON_)?TZ=(\S*) +)?(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    try:
+        schedule.parse(fields)
+        if zone:
+            schedule.zone_of(zone)
+    except schedule.ScheduleError as error:
+        words = f"provided bad location {zone}: {error}" if "time zone" in str(error) else str(error)
+        problems.append(invalid("spec.schedule", text, words))
     if "TZ" in text:
         words = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
-        if spec.get("timeZone") is not None:
-            words = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
-        return [invalid("spec.schedule", text, words)]
-    try:
-        schedule.parse(text)
-    except schedule.ScheduleError as error:
-        return [invalid("spec.schedule", text, str(error))]
-    return []
+        problems.append(invalid("spec.schedule", text, words))
+    return problems
 
 
 def _time_zone(name: str | None) -> list[FieldError]:
@@ -168,6 +231,9 @@ def _time_zone(name: str | None) -> list[FieldError]:
     if name.lower() == "local":
         text = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
         return [invalid("spec.timeZone", name, text)]
+    parts = name.split("/")
+    if any(part in (".", "..") or part[:1] == "-" or not re.fullmatch(ZONE_PART, part) for part in parts):
+        return [invalid("spec.timeZone", name, f"unknown time zone {name}")]
     try:
         schedule.zone_of(name)
     except schedule.ScheduleError as error:

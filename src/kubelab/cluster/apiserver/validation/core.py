@@ -8,7 +8,16 @@ import json
 from typing import Any
 
 from kubelab.cluster.apiserver import names
-from kubelab.cluster.apiserver.fielderrors import FieldError, GoValue, duplicate, forbidden, invalid, required, too_long
+from kubelab.cluster.apiserver.fielderrors import (
+    FieldError,
+    GoValue,
+    duplicate,
+    forbidden,
+    invalid,
+    required,
+    too_long,
+    too_many,
+)
 from kubelab.cluster.apiserver.validation.affinity import EFFECTS
 from kubelab.cluster.apiserver.validation.common import ip_address, label_name, one_of, ordinary_ip
 from kubelab.cluster.apiserver.validation.container import PROTOCOLS
@@ -167,8 +176,7 @@ def endpoint_slice(obj: Object) -> list[FieldError]:
         if not addresses:
             problems.append(required(f"{where}.addresses", "must contain at least 1 address"))
         elif len(addresses) > MOST_ADDRESSES:
-            text = f"Too many: {len(addresses)}: must have at most {MOST_ADDRESSES} items"
-            problems.append(FieldError(f"{where}.addresses", "FieldValueTooMany", text))
+            problems.append(too_many(f"{where}.addresses", len(addresses), MOST_ADDRESSES))
         for at, address in enumerate(addresses):
             problems += _slice_address(kind, address, f"{where}.addresses[{at}]")
         for field, rule in (("nodeName", names.dns1123_subdomain), ("hostname", names.dns1123_label)):
