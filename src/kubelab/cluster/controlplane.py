@@ -39,7 +39,7 @@ async def api_server(
     server = APIServer(Registry(store, config, clock, kinds.strategies()), metric_resolution)
     try:
         port = await server.start()
-        bootstrap.create(server.registry, config.bind_address, port)
+        bootstrap.create(server.registry, config.bind_address, port, server.health.done)
         yield server
     finally:
         await server.stop()

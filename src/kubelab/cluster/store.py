@@ -120,6 +120,12 @@ class Store:
         self._fanout.close()
         self._db.close()
 
+    def check(self) -> None:
+        """Raise where the log cannot be read, or somebody else has written to it: StoreError, sqlite3.Error."""
+        (logged,) = self._db.execute("SELECT coalesce(max(revision), 0) FROM log").fetchone()
+        if logged != self.revision:
+            raise StoreError(f"the log is at revision {logged}, not {self.revision}")
+
     # -- reads
 
     def get(self, key: str) -> Record | None:

@@ -60,6 +60,10 @@ class Cluster:
     def apps(self) -> kubernetes.client.AppsV1Api:
         return kubernetes.client.AppsV1Api(self.client)
 
+    @property
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.home.pki / "ca.crt"))
+
     def request(
         self,
         method: str,
@@ -77,9 +81,8 @@ class Cluster:
             headers["Authorization"] = f"Bearer {self.token if token is None else token}"
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
-        trust = ssl.create_default_context(cafile=str(self.home.pki / "ca.crt"))
         try:
-            with urllib.request.urlopen(request, timeout=20, context=trust) as response:
+            with urllib.request.urlopen(request, timeout=20, context=self.trust) as response:
                 return response.status, response.headers, json.loads(response.read())
         except urllib.error.HTTPError as error:
             return error.code, error.headers, json.loads(error.read())

@@ -7,6 +7,7 @@ Upstream: pkg/controlplane/controller/{systemnamespaces,kubernetesservice}; kube
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from kubelab.cluster.apiserver.authorization import reconcile
@@ -20,12 +21,21 @@ SERVICE, DNS_SERVICE = "kubernetes", "kube-dns"
 log = logging.getLogger(__name__)
 
 
-def create(registry: Registry, address: str, port: int) -> None:
-    """Make what is not there yet, and let the `kubernetes` service lead to `address:port`."""
+def create(registry: Registry, address: str, port: int, done: Callable[[str], None] = lambda hook: None) -> None:
+    """Make what is not there yet, and let the `kubernetes` service lead to `address:port`. `done` hears of
+    each hook.
+    """
+    for name, hook in HOOKS.items():
+        hook(registry, address, port)
+        done(name)
+
+
+def _create_namespaces(registry: Registry) -> None:
     for name in NAMES:
         _ensure(registry, NAMESPACES, {"metadata": {"name": name}}, "")
-    reconcile.run(registry)
-    priorityclass.bootstrap(registry)
+
+
+def _create_services(registry: Registry, address: str, port: int) -> None:
     labels = {"component": "apiserver", "provider": SERVICE}
     ports = [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]
     spec = {"type": "ClusterIP", "clusterIP": registry.addresses.first, "ports": ports, "sessionAffinity": "None"}
@@ -68,3 +78,12 @@ def _ensure(
         registry.create(resource, typed, namespace)
     elif update:
         registry.update(resource, name, typed, namespace)
+
+
+# What is done once after the server has begun to listen, in this order, by the names of kube-apiserver's own hooks.
+HOOKS: dict[str, Callable[[Registry, str, int], None]] = {
+    "start-system-namespaces-controller": lambda registry, address, port: _create_namespaces(registry),
+    "rbac/bootstrap-roles": lambda registry, address, port: reconcile.run(registry),
+    "scheduling/bootstrap-system-priority-classes": lambda registry, address, port: priorityclass.bootstrap(registry),
+    "bootstrap-controller": _create_services,
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -33,9 +34,12 @@ VERSION = {
 }
 
 
-def respond(request: web.Request, port: int) -> web.Response:
-    """The discovery document of a path. Raises 404."""
+def respond(request: web.Request, port: int, other_paths: Sequence[str]) -> web.Response:
+    """The discovery document of a path; that of `/` lists `other_paths`, too. Raises 404."""
     path = request.path.rstrip("/")
+    if path == "":
+        paths = {"/api", "/api/v1", "/apis", "/version", *_group_paths(), *other_paths}
+        return web.json_response({"paths": sorted(paths)})
     if path in ("/api", "/apis"):
         version = _aggregated_version(request.headers.get("Accept", ""))
         if version:
@@ -48,8 +52,6 @@ def respond(request: web.Request, port: int) -> web.Response:
 
 def _document(path: str, port: int) -> Object | None:
     parts = path.strip("/").split("/")
-    if path == "":
-        return {"paths": ["/api", "/api/v1", "/apis", *_group_paths(), *_OTHER_PATHS]}
     if path == "/api":
         address = [{"clientCIDR": "0.0.0.0/0", "serverAddress": f"127.0.0.1:{port}"}]
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": address}
@@ -61,9 +63,6 @@ def _document(path: str, port: int) -> Object | None:
     if parts[0] == "api" and len(parts) == 2:
         return _resource_list("", parts[1])
     return _resource_list(parts[1], parts[2]) if parts[0] == "apis" and len(parts) == 3 else None
-
-
-_OTHER_PATHS = ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
 
 
 def _groups() -> dict[str, list[str]]:

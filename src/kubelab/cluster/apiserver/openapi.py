@@ -45,6 +45,11 @@ def respond(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type="application/json", headers=headers)
 
 
+def paths() -> list[str]:
+    """All that `respond` knows."""
+    return ["/openapi/v2", "/openapi/v3", *(f"/openapi/v3/{name}" for name in _group_versions())]
+
+
 def _group_versions() -> list[str]:
     return sorted({_name(r) for r in SERVED})
 

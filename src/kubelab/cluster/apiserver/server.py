@@ -14,12 +14,22 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from kubelab.cluster.apiserver import discovery, errors, impersonation, openapi, requestinfo, serviceaccounts
+from kubelab.cluster.apiserver import (
+    bootstrap,
+    discovery,
+    errors,
+    health,
+    impersonation,
+    openapi,
+    requestinfo,
+    serviceaccounts,
+)
 from kubelab.cluster.apiserver.authentication import Authenticator, TokenFile, current_user
 from kubelab.cluster.apiserver.authorization import attributes
 from kubelab.cluster.apiserver.config import Config
 from kubelab.cluster.apiserver.connect import Connector
 from kubelab.cluster.apiserver.handlers import Handlers, warnings_of_request
+from kubelab.cluster.apiserver.health import Health
 from kubelab.cluster.apiserver.metrics.api import MetricsAPI
 from kubelab.cluster.apiserver.metrics.scraper import Scraper
 from kubelab.cluster.apiserver.registry import Registry
@@ -28,17 +38,16 @@ from kubelab.cluster.resources import METRICS
 
 log = logging.getLogger(__name__)
 MAX_BODY = 3 * 1024 * 1024  # kube-apiserver's limit for a request's body
-HEALTH = ("/healthz", "/livez", "/readyz")
 
 Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class APIServer:
-    """Serves a registry over TLS. `ready` is what /readyz says."""
+    """Serves a registry over TLS. `health` is what /readyz says."""
 
     def __init__(self, registry: Registry, metric_resolution: float = 15.0) -> None:
         self.registry = registry
-        self.ready = False
+        self.health = Health(registry.store, bootstrap.HOOKS)
         self.port = 0
         config = registry.config
         tokens = TokenFile(Path(config.token_auth_file))
@@ -74,12 +83,11 @@ class APIServer:
         site = web.TCPSite(self._runner, self.config.bind_address, self.config.secure_port, ssl_context=tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
-        self.ready = True
         return self.port
 
     async def stop(self) -> None:
         """Stop serving; watches are cut off."""
-        self.ready = False
+        self.health.shutting_down = True
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -115,8 +123,10 @@ class APIServer:
         current_user.set(user)
         authorizer.check(attributes.of_request(user, request.method, request.rel_url.raw_path, request.query))
         path = request.path.rstrip("/")  # the Python client asks for /version/
-        if path in (*HEALTH, "/version"):
-            return self._public(request, path)
+        if health.serves(path):
+            return self.health.respond(request, path)
+        if path == "/version":
+            return web.json_response(discovery.VERSION)
         info = requestinfo.parse(request.method, request.rel_url.raw_path)
         if info is not None:
             if info.resource in METRICS:
@@ -126,15 +136,8 @@ class APIServer:
             return await self._handlers.handle(request, info, user)
         if path.startswith("/openapi/"):
             return openapi.respond(request)
-        return discovery.respond(request, self.config.secure_port or self.port)
-
-    def _public(self, request: web.Request, path: str) -> web.Response:
-        if path == "/version":
-            return web.json_response(discovery.VERSION)
-        verbose = "verbose" in request.query
-        if path == "/readyz" and not self.ready:
-            return web.Response(text="[-]shutdown failed: process is shutting down\nreadyz check failed\n", status=500)
-        return web.Response(text=f"[+]ping ok\n[+]store ok\n{path[1:]} check passed\n" if verbose else "ok")
+        others = (*self.health.paths(), *openapi.paths())
+        return discovery.respond(request, self.config.secure_port or self.port, others)
 
 
 def _quoted(text: str) -> str:
