@@ -274,7 +274,7 @@ def _metrics(plural: str, kind: str, *, namespaced: bool) -> Resource:
     return Resource("metrics.k8s.io", "v1beta1", plural, kind, "", namespaced=namespaced, verbs=("get", "list"))
 
 
-# Figures of nodes and pods, answered by what stands for metrics-server. It publishes no schema.
+# Figures of nodes and pods, answered by what stands for metrics-server.
 METRICS_NODES = _metrics("nodes", "NodeMetrics", namespaced=False)
 METRICS_PODS = _metrics("pods", "PodMetrics", namespaced=True)
 METRICS: tuple[Resource, ...] = (METRICS_NODES, METRICS_PODS)

@@ -97,6 +97,17 @@ def test_labels_annotations_scale_and_images(cluster: Cluster, namespace: str):
     assert web.metadata.generation == 3
 
 
+def test_explain_of_metrics(cluster: Cluster, namespace: str):
+    said = run(cluster, namespace, "explain", "nodes", "--api-version=metrics.k8s.io/v1beta1")
+    assert ("KIND:       NodeMetrics" in said, "What a node uses." in said) == (True, True)
+    assert "usage\t<map[string]Quantity> -required-" in run(cluster, namespace, "explain", "podmetrics.containers")
+    old = run(cluster, namespace, "explain", "podmetrics.containers", "--output=plaintext-openapiv2")
+    assert "The container's name in the pod's spec." in old
+    document = cluster.request("GET", "/openapi/v3/apis/metrics.k8s.io/v1beta1")[2]
+    verbs = {path: sorted(operations) for path, operations in document["paths"].items()}
+    assert verbs["/apis/metrics.k8s.io/v1beta1/nodes"] == ["get"]
+
+
 def test_describe_explain_and_api_resources(cluster: Cluster, namespace: str):
     run(cluster, namespace, "run", "web", "--image=x")
     assert "Service Account:  default" in run(cluster, namespace, "describe", "pod", "web")

@@ -15,8 +15,9 @@ import orjson
 from aiohttp import web
 
 from kubelab.cluster.apiserver import errors, openapi_v2, patch
+from kubelab.cluster.apiserver.metrics import schema as metrics
 from kubelab.cluster.apiserver.schema import definitions
-from kubelab.cluster.resources import SERVED, Resource
+from kubelab.cluster.resources import DISCOVERED, Resource
 from kubelab.cluster.version import GIT_VERSION
 
 Object = dict[str, Any]
@@ -51,7 +52,7 @@ def paths() -> list[str]:
 
 
 def _group_versions() -> list[str]:
-    return sorted({_name(r) for r in SERVED})
+    return sorted({_name(r) for r in DISCOVERED})
 
 
 def _name(r: Resource) -> str:
@@ -70,8 +71,8 @@ def _hash(name: str) -> str:
 @cache
 def _document(name: str) -> bytes:
     """The gzipped document; it is made once, and only its compressed form is kept."""
-    source = definitions()
-    served = [r for r in SERVED if _name(r) == name]
+    source = definitions() | metrics.definitions()
+    served = [r for r in DISCOVERED if _name(r) == name]
     document = {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": GIT_VERSION},
@@ -134,7 +135,7 @@ def _paths(r: Resource, source: Object) -> Object:
 
 
 def _item(r: Resource, verbs: tuple[str, ...], name: str) -> Object:
-    return {OPERATIONS[verb]: _operation(r, verb, name) for verb in verbs}
+    return {OPERATIONS[verb]: _operation(r, verb, name) for verb in verbs if verb in r.verbs}
 
 
 def _operation(r: Resource, verb: str, name: str) -> Object:

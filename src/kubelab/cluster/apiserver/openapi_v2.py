@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from kubelab.cluster.apiserver import errors
+from kubelab.cluster.apiserver.metrics import schema as metrics
 from kubelab.cluster.apiserver.schema import definitions
 from kubelab.cluster.resources import RESOURCES, Resource
 from kubelab.cluster.version import GIT_VERSION
@@ -39,7 +40,8 @@ def respond(request: web.Request) -> web.Response:
 def document() -> bytes:
     """The message Document: versions, definitions, and of the paths what clients look at: whether PATCH has dryRun."""
     info = _string(1, "Kubernetes") + _string(2, GIT_VERSION)
-    named = b"".join(_bytes(1, _named(name, _schema(schema))) for name, schema in definitions().items())
+    schemas = definitions() | metrics.definitions()
+    named = b"".join(_bytes(1, _named(name, _schema(schema))) for name, schema in schemas.items())
     return _string(1, "2.0") + _bytes(2, info) + _bytes(8, _paths()) + _bytes(9, named)
 
 
