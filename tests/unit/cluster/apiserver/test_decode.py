@@ -7,6 +7,7 @@ import pytest
 from kubelab.cluster.apiserver import body, openapi_v2, protobuf
 from kubelab.cluster.apiserver.decode import DecodeError, Decoder
 from kubelab.cluster.apiserver.errors import StatusError
+from kubelab.cluster.apiserver.metrics import schema as metrics
 from kubelab.cluster.apiserver.schema import definitions, types
 
 POD, SECRET = types().of_kind("v1", "Pod"), types().of_kind("v1", "Secret")
@@ -101,5 +102,6 @@ def test_broken_protobuf_is_refused(data: bytes):
 def test_openapi_v2_holds_every_definition():
     document = dict(protobuf.fields(openapi_v2.document()))
     named = [dict(protobuf.fields(entry)) for number, entry in protobuf.fields(document[9]) if number == 1]
-    assert [entry[1].decode() for entry in named] == list(definitions())
+    schemas = [*definitions(), *metrics.definitions()]
+    assert [entry[1].decode() for entry in named] == schemas and len(set(schemas)) == len(schemas)
     assert document[1] == b"2.0"
