@@ -1,13 +1,13 @@
 """The cluster's certificate authority and the API server's certificate, as `kubeadm init phase certs` makes them.
 
-Upstream: https://kubernetes.io/docs/setup/best-practices/certificates/. Keys are ECDSA P-256, files have mode 0600.
+Upstream: https://kubernetes.io/docs/setup/best-practices/certificates/. Keys are ECDSA P-256 but for
+the one that signs tokens; files have mode 0600.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # 50 ms and 10 MB, needed on the first start only
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 NAMES = (
     "localhost",
@@ -43,10 +43,17 @@ def ensure(folder: Path, addresses: Sequence[str]) -> None:
 
 
 def ensure_signing_key(folder: Path) -> None:
-    """Make `sa.key`, with which the API server signs the tokens of service accounts, where it is not there yet."""
+    """Make `sa.key`, with which the API server signs the tokens of service accounts, where there is none yet.
+
+    An RSA key, unlike the others: every verifier of OpenID Connect knows RS256. What is no PEM file is a secret of the
+    time when tokens were signed with HMAC, and is made anew; the kubelets then ask for new tokens.
+    """
     path = folder / "sa.key"
-    if not path.exists():
-        write_private(path, secrets.token_bytes(32))
+    if path.exists() and path.read_bytes().startswith(b"-----BEGIN"):
+        return
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    write_private(path, _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
 
 
 def _covers(folder: Path, served: Sequence[str]) -> bool:
@@ -146,11 +153,16 @@ def _key_usage(**granted: bool) -> x509.KeyUsage:
 
 
 def _write(folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    write_private(folder / f"{name}.key", _pem(key))
+    write_private(folder / f"{name}.crt", certificate.public_bytes(Encoding.PEM))
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_private(folder / f"{name}.key", private)
-    write_private(folder / f"{name}.crt", certificate.public_bytes(Encoding.PEM))
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -6,6 +6,7 @@ import stat
 import pytest
 from cryptography import x509
 
+from kubelab.cluster.apiserver.signingkey import SigningKey
 from kubelab.settings import pki
 
 
@@ -57,3 +58,20 @@ def test_a_lost_key_gives_a_new_certificate(folder):
     (folder / "apiserver.key").unlink()
     pki.ensure(folder, ["10.96.0.1"])
     assert (folder / "apiserver.key").exists()
+
+
+def test_the_signing_key_stays_and_what_is_none_is_made_anew(tmp_path):
+    path = tmp_path / "sa.key"
+    path.write_bytes(b"\x00" * 32)  # the secret of HMAC that older homes have
+    pki.ensure_signing_key(tmp_path)
+    made = path.read_bytes()
+    assert SigningKey(str(path)).id and stat.S_IMODE(path.stat().st_mode) == 0o600
+    pki.ensure_signing_key(tmp_path)
+    assert path.read_bytes() == made
+
+
+def test_another_kind_of_key_is_refused_by_name(folder):
+    with pytest.raises(ValueError, match=r"ca\.key: the key that signs tokens has to be an RSA key"):
+        SigningKey(str(folder / "ca.key"))
+    with pytest.raises(ValueError, match=r"apiserver\.san: no private key in PEM"):
+        SigningKey(str(folder / "apiserver.san"))

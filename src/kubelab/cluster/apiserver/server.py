@@ -23,6 +23,7 @@ from kubelab.cluster.apiserver import (
     openapi,
     requestinfo,
     serviceaccounts,
+    signingkey,
 )
 from kubelab.cluster.apiserver.authentication import Authenticator, TokenFile, current_user
 from kubelab.cluster.apiserver.authorization import attributes
@@ -136,7 +137,12 @@ class APIServer:
             return await self._handlers.handle(request, info, user)
         if path.startswith("/openapi/"):
             return openapi.respond(request)
-        others = (*self.health.paths(), *openapi.paths())
+        if path in signingkey.PATHS:
+            key = serviceaccounts.signing_key(self.registry)
+            return signingkey.respond(
+                path, key, serviceaccounts.ISSUER, f"127.0.0.1:{self.config.secure_port or self.port}"
+            )
+        others = (*self.health.paths(), *openapi.paths(), *signingkey.PATHS)
         return discovery.respond(request, self.config.secure_port or self.port, others)
 
 

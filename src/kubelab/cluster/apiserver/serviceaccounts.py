@@ -1,29 +1,21 @@
 """Tokens of service accounts: made by TokenRequest, and known again when a pod shows one.
 
-Upstream: pkg/registry/core/serviceaccount/storage/token.go, pkg/serviceaccount/{claims,jwt}.go. The tokens are JSON Web
-Tokens with upstream's claims, signed with HMAC-SHA256 by a key that only the API server reads: it alone verifies them.
+Upstream: pkg/registry/core/serviceaccount/storage/token.go, pkg/serviceaccount/claims.go.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import secrets
 import uuid
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import orjson
 
 from kubelab.cluster.apiserver import errors
 from kubelab.cluster.apiserver.authentication import User
 from kubelab.cluster.apiserver.fielderrors import FieldError, invalid
 from kubelab.cluster.apiserver.registry import Registry
 from kubelab.cluster.apiserver.requestinfo import RequestInfo
+from kubelab.cluster.apiserver.signingkey import SigningKey
 from kubelab.cluster.resources import NODES, PODS, SECRETS, SERVICEACCOUNTS
 
 Object = dict[str, Any]
@@ -31,7 +23,6 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"  # and the API server's 
 DEFAULT_SECONDS, MIN_SECONDS, MAX_SECONDS = 3600, 600, 1 << 32
 BINDABLE = {("v1", "Pod"): PODS, ("v1", "Node"): NODES, ("v1", "Secret"): SECRETS}
 EXTRA = "authentication.kubernetes.io/"
-HEADER = {"alg": "HS256", "kid": "", "typ": "JWT"}
 
 
 # -- making
@@ -64,7 +55,7 @@ def request(registry: Registry, info: RequestInfo, obj: Object) -> Object:
     }
     meta = {"name": info.name, "namespace": info.namespace, "creationTimestamp": registry.now()}
     until = datetime.fromtimestamp(claims["exp"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    status = {"token": _sign(claims, _key(registry)), "expirationTimestamp": until}
+    status = {"token": signing_key(registry).sign(claims), "expirationTimestamp": until}
     return {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": meta, "spec": spec, "status": status}
 
 
@@ -114,7 +105,7 @@ def _node_of(registry: Registry, pod: Object) -> Object:
 
 def authenticate(registry: Registry, token: str, audience: str = ISSUER) -> User | None:
     """The user of a token that was signed here, is in its time, and whose account and bound object are still there."""
-    claims = _verified(token, _key(registry))
+    claims = signing_key(registry).claims(token)
     now = registry.clock.now().timestamp()
     if claims is None or not claims["nbf"] <= now < claims["exp"] or audience not in claims["aud"]:
         return None
@@ -137,35 +128,14 @@ def authenticate(registry: Registry, token: str, audience: str = ISSUER) -> User
     return User(claims["sub"], account["uid"], groups, extra)
 
 
-# -- JSON Web Tokens
+# -- the key
 
 
-def _key(registry: Registry) -> bytes:
+def signing_key(registry: Registry) -> SigningKey:
+    """The key of this API server's settings. Raises ValueError where its file holds none."""
     return _read(registry.config.service_account_signing_key_file)
 
 
 @cache
-def _read(path: str) -> bytes:
-    return Path(path).read_bytes() if path else secrets.token_bytes(32)
-
-
-def _sign(claims: Object, key: bytes) -> str:
-    header = {**HEADER, "kid": hashlib.sha256(b"kid" + key).hexdigest()[:16]}
-    head = f"{_encode(orjson.dumps(header))}.{_encode(orjson.dumps(claims))}"
-    return f"{head}.{_encode(hmac.digest(key, head.encode(), 'sha256'))}"
-
-
-def _verified(token: str, key: bytes) -> Object | None:
-    """The claims, where the signature is ours: then they have the form that `request` gave them."""
-    head, _, signature = token.rpartition(".")
-    expected = _encode(hmac.digest(key, head.encode(), "sha256"))
-    if not hmac.compare_digest(signature.encode(), expected.encode()):
-        return None
-    try:
-        return orjson.loads(base64.urlsafe_b64decode(head.partition(".")[2] + "=="))
-    except (binascii.Error, orjson.JSONDecodeError):
-        return None
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def _read(path: str) -> SigningKey:
+    return SigningKey(path)
