@@ -130,9 +130,10 @@ async def test_validates_4_pods_with_max_skew_1_are_evenly_distributed_into_2_no
         "topologyKey": HOST,
         "maxSkew": 1,
         "whenUnsatisfiable": "DoNotSchedule",
-        "labelSelector": {"matchLabels": {"app": "even"}},
+        "labelSelector": {"matchLabels": {"tier": "even"}},
     }
     rs = replica_set("even", 4)
+    rs["spec"]["template"]["metadata"]["labels"]["tier"] = "even"
     rs["spec"]["template"]["spec"]["topologySpreadConstraints"] = [spread]
     await lab.client.create(REPLICASETS, rs)
 
@@ -141,8 +142,8 @@ async def test_validates_4_pods_with_max_skew_1_are_evenly_distributed_into_2_no
 
     await eventually(even, "two pods on each node")
     await lab.client.patch(NODES, "node-2", {"spec": {"unschedulable": True}})
-    await lab.client.create(PODS, pod("fifth", {"app": "even"}, topologySpreadConstraints=[spread]))
-    await lab.client.create(PODS, pod("sixth", {"app": "even"}, topologySpreadConstraints=[spread]))
+    await lab.client.create(PODS, pod("fifth", {"tier": "even"}, topologySpreadConstraints=[spread]))
+    await lab.client.create(PODS, pod("sixth", {"tier": "even"}, topologySpreadConstraints=[spread]))
 
     async def stuck() -> list[str]:
         pods = [await lab.client.get(PODS, name, "default") for name in ("fifth", "sixth")]
