@@ -3,15 +3,15 @@
     lab.goto("4.7")
 
 The sections of a chapter are the `##` headings of its notebook in their order, 4.13.1 is the first `###` below 4.13.
-What each needs is sections/04.yaml: manifests of the chapter, images, containers. The imports and functions that the
-chapter's earlier cells define are defined in the notebook, too, so that the section's own cells run.
+What each needs of the cluster is sections/04.yaml; what its cells use from earlier cells is found in the notebook, and
+run in it (earlier_cells.py).
 """
 
 from __future__ import annotations
 
 import ast
-import json
-import re
+import contextlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from . import images, namespace
+from . import earlier_cells, images, namespace
 from . import pods as podstatus
 from .errors import LabError
 
@@ -27,20 +27,22 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 FOLDER = Path(__file__).parent / "sections"
-HEADING = re.compile(r"^(##|###) +(.+?) *$", re.MULTILINE)
 READY_TIMEOUT = 30  # seconds for the pods to be ready
 
 
 @dataclass(frozen=True)
 class Section:
-    """number: "4.7" · title · apply: manifests of the chapter, all of whose pods are waited for · build: tags of
-    kubelab/hello, from sections/hello · run: names of containers of kubelab/hello:1."""
+    """number: "4.7" · heading: "## CrashLoopBackOff" · apply: manifests of the chapter, whose pods are waited for ·
+    cells: headings of earlier sections, all of whose cells are run for what they leave behind: an image, a file."""
 
     number: str
-    title: str
+    heading: str
     apply: list[str] = field(default_factory=list)
-    build: list[str] = field(default_factory=list)
-    run: list[str] = field(default_factory=list)
+    cells: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        return self.heading.lstrip("# ")
 
 
 def of_chapter(chapter: str) -> list[Section]:
@@ -50,19 +52,15 @@ def of_chapter(chapter: str) -> list[Section]:
         raise LabError(f"chapter {chapter} has no sections to go to.")
     rows = yaml.safe_load(path.read_text())
     numbers = numbered(chapter, [row["section"] for row in rows])
-    return [
-        Section(number, title, **{key: value for key, value in row.items() if key != "section"})
-        for (number, title), row in zip(numbers, rows, strict=True)
-    ]
+    return [Section(number, row.pop("section"), **row) for number, row in zip(numbers, rows, strict=True)]
 
 
-def numbered(chapter: str, headings: list[str]) -> Iterator[tuple[str, str]]:
-    """(number, title) of "## A", "### B", …: ("4.1", "A"), ("4.1.1", "B")."""
+def numbered(chapter: str, headings: list[str]) -> Iterator[str]:
+    """The numbers of "## A", "### B", …: "4.1", "4.1.1"."""
     section = below = 0
     for heading in headings:
-        marks, _, title = heading.partition(" ")
-        section, below = (section + 1, 0) if marks == "##" else (section, below + 1)
-        yield f"{int(chapter)}.{section}" + (f".{below}" if below else ""), title
+        section, below = (section, below + 1) if heading.startswith("### ") else (section + 1, 0)
+        yield f"{int(chapter)}.{section}" + (f".{below}" if below else "")
 
 
 def find(chapter: str, number: str) -> Section:
@@ -76,18 +74,12 @@ def find(chapter: str, number: str) -> Section:
 
 
 def bring(lab: Lab, section: Section) -> None:
-    """Make the namespace, images and containers what the section begins with. The same, however often."""
+    """Make the namespace what the section begins with, and the images nothing. The same, however often."""
     lab.nodes.restore()
     namespace.ensure(lab.core, lab.namespace)
     namespace.clear(lab.k8s, lab.namespace)
-    if section.build or section.run or lab.chapter == "02":
+    if lab.chapter == "02":
         images.clear(lab.docker, lab.chapter)
-    for tag in section.build:
-        lab.docker.images.build(path=str(FOLDER / "hello"), tag=f"kubelab/hello:{tag}", buildargs={"TAG": tag}, rm=True)
-    for name in section.run:
-        lab.docker.containers.run(
-            "kubelab/hello:1", name=name, labels=lab.labels, ports={"8080/tcp": None}, detach=True
-        )
     for manifest in section.apply:
         lab.apply(manifest)
     if section.apply:
@@ -106,40 +98,29 @@ def _all_there(lab: Lab) -> Any:
     return reached
 
 
-def definitions(notebook: Path, section: Section) -> str:
-    """The imports and functions of the cells before a section, as Python: what its own cells may use."""
+def earlier(notebook: Path, section: Section) -> list[ast.stmt]:
+    """The statements of the cells before a section that have to run for its own to."""
     if not notebook.exists():
-        return ""
-    found: list[str] = []
-    for cell in json.loads(notebook.read_text())["cells"]:
-        source = "".join(cell["source"])
-        titles = [title for _, title in HEADING.findall(source)]
-        if cell["cell_type"] == "markdown" and section.title in titles:
-            return "\n".join(found)
-        if cell["cell_type"] == "code":
-            found += [ast.unparse(node) for node in _parsed(source) if _defines(node)]
-    return ""
-
-
-def _parsed(source: str) -> list[ast.stmt]:
-    try:
-        return ast.parse(source).body
-    except SyntaxError:  # a magic, %pip or !ls
         return []
+    return earlier_cells.needed(*earlier_cells.split(notebook, section.heading), section.cells)
 
 
-def _defines(node: ast.stmt) -> bool:
-    return isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
+def run(statements: list[ast.stmt], lab: Lab, section: Section) -> None:
+    """Run statements in the notebook without showing what they print. LabError: one failed."""
+    namespace = _notebook()
+    namespace["lab"] = lab
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(ast.Module(statements, []), f"<cells before {section.number}>", "exec"), namespace)
+    except Exception as error:
+        raise LabError(f"{section.number} {section.title} is not ready, an earlier cell failed: {error}") from error
 
 
-def define(code: str) -> bool:
-    """Run definitions in the notebook. False where this is no notebook."""
+def _notebook() -> dict[str, Any]:
+    """The notebook's names; a dict of its own where this is no notebook."""
     try:
         from IPython import get_ipython
     except ImportError:
-        return False
+        return {}
     shell = get_ipython()
-    if shell is None:
-        return False
-    exec(compile(code, "<earlier cells>", "exec"), shell.user_ns)
-    return True
+    return {} if shell is None else shell.user_ns

@@ -77,11 +77,11 @@ class Study:
         print(quizzes.Quiz(self.chapter, self.progress).answer(question, letter).text())
 
     def goto(self: Lab, number: str) -> None:
-        """Build the state that a section of this chapter begins with, and define what its cells use. LabError."""
+        """Build the state that a section of this chapter begins with, and what its cells use. LabError: it failed."""
         section = sections.find(self.chapter, number)
         sections.bring(self, section)
         notebook = next(iter(sorted((self.root / "notebooks").glob(f"{self.chapter}_*.ipynb"))), self.root)
-        sections.define(sections.definitions(notebook, section))
+        sections.run(sections.earlier(notebook, section), self, section)
         print(f"{section.number} {section.title}: ready to begin.")
 
     def show_progress(self: Lab) -> ProgressView:
