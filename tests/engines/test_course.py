@@ -81,6 +81,29 @@ def test_what_the_api_server_refuses_is_said_in_its_words(lab: Lab):
         lab.wait_for("pod/nobody", timeout=0.5)
 
 
+def test_apply_waits_for_a_namesake_that_is_still_going(lab: Lab):
+    deaf = ["python", "-c", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()"]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "deaf"},
+        "spec": {
+            "terminationGracePeriodSeconds": 2,
+            "containers": [
+                {"name": "c", "image": "kubelab/python", "imagePullPolicy": "IfNotPresent", "command": deaf},
+            ],
+        },
+    }
+    lab.apply(pod)
+    lab.wait_for("pod/deaf")
+    first = lab.read("pod/deaf")["metadata"]
+    lab.core.delete_namespaced_pod("deaf", lab.namespace)
+    lab.apply(pod)
+    second = lab.read("pod/deaf")["metadata"]
+    assert second["uid"] != first["uid"] and "deletionTimestamp" not in second
+    lab.wait_for("pod/deaf")
+
+
 def test_the_containers_of_a_pod_share_its_network_where_there_are_namespaces(lab: Lab):
     lab.apply((lab.root / "manifests" / "03_pods" / "pair.yaml").read_text())
     lab.wait_for("pod/pair")
