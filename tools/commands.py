@@ -1,13 +1,15 @@
 """The commands that a notebook shows, run with the real CLIs, and compared with what it says they print.
 
-Two sorts are found in a chapter:
+Three sorts are found in a chapter:
 
     $ kubectl -n kubelab-04 get pods      a line that a cell printed: what follows it is what the command prints
     # kubectl label node node-2 a=b       a comment in a cell: the twin of the Python below it
+    In a terminal: `docker port two`      prose, for those who type: the twin of the next cell
 
 The chapter runs in a kernel, cell by cell. After a cell, each command it printed is run, and must print the same rows
-(without ages; in any order, since the lab sorts them its own way). Before a cell, each twin is run as a dry run on the
-server: it must be accepted, with what the cells before have made.
+(without ages; in any order, since the lab sorts them its own way). Before a cell, each twin that changes the cluster is
+run as a dry run on the server: it must be accepted, with what the cells before have made. The other twins are run after
+the cell; a container or an image that they make has a name of its own, and is removed.
 
 Usage: python tools/commands.py [notebook …]
 """
@@ -18,6 +20,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +31,10 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 PROGRAMS = ("kubectl ", "docker ")
 TWIN = re.compile(r"^\s*# ((?:kubectl|docker) .+)$", re.MULTILINE)
+TYPED = re.compile(r"In a terminal:\s+((?:`[^`]+`(?:, (?:then )?)?)+)")
+MADE = "kubelab-typed"  # the container and the image that typed commands make
 APPLIED = re.compile(r"\S+/\S+ (created|configured|unchanged)$")
-CHANGES = ("delete", "label", "annotate", "scale", "set", "create", "patch", "apply", "run")
+CHANGES = ("delete", "label", "annotate", "scale", "set", "create", "patch", "apply", "run", "expose", "rollout")
 TIMEOUT = 60  # seconds a command may take
 
 
@@ -57,6 +62,19 @@ def printed(text: str) -> list[Shown]:
 def twins(source: str) -> list[str]:
     """The commands in a cell's comments. Several on a line are several."""
     return [command.strip() for line in TWIN.findall(source) for command in line.split("; ")]
+
+
+def typed(prose: str) -> list[str]:
+    """The commands that prose says to type, but for those that are hinted at with "…"."""
+    found = [command for group in TYPED.findall(prose) for command in re.findall("`([^`]+)`", group)]
+    return [command for command in found if command.startswith(PROGRAMS) and "…" not in command]
+
+
+def beside(command: str, context: Path | None) -> str:
+    """The same with names of its own for what `docker run` and `docker build` make; `context` is the folder `.`."""
+    command = re.sub(r"^(docker run .*--name) \S+", rf"\1 {MADE}", command)
+    command = re.sub(r"^(docker build .*-t) \S+", rf"\1 {MADE}", command)
+    return re.sub(r"^(docker build .*) \.$", rf"\1 {context}", command)
 
 
 def rows(lines: list[str], columns: list[str] | None = None) -> list[tuple[str, ...]]:
@@ -127,9 +145,14 @@ def runnable(command: str, pod: str) -> str:
     return re.sub(r" \| tar …$", " | tar t", filled)
 
 
+def changes(command: str) -> bool:
+    """Whether it would change the cluster."""
+    return command.startswith("kubectl") and _verb(command) in CHANGES
+
+
 def dry(command: str) -> str:
     """The same as a dry run on the server, where it would change something."""
-    return f"{command} --dry-run=server" if command.startswith("kubectl") and _verb(command) in CHANGES else command
+    return f"{command} --dry-run=server" if changes(command) else command
 
 
 class Chapter:
@@ -139,9 +162,17 @@ class Chapter:
         self.path, self.environment = path, environment
         self.problems: list[str] = []
         self.tried = 0
+        self._typed: list[str] = []  # since the last cell of code
 
     def run(self) -> Chapter:
+        """Run it. The kernel's temporary files are the chapter's own, so that the folder `.` of a build is found."""
         notebook = nbformat.read(self.path, as_version=4)
+        with tempfile.TemporaryDirectory(prefix="kl-") as folder:
+            self.environment = {**self.environment, "TMPDIR": folder}
+            self._execute(notebook)
+        return self
+
+    def _execute(self, notebook: nbformat.NotebookNode) -> None:
         client = NotebookClient(
             notebook,
             timeout=120,
@@ -150,10 +181,12 @@ class Chapter:
             on_cell_executed=lambda cell, cell_index, execute_reply: self._after(cell),
         )
         client.execute(env=self.environment)
-        return self
 
     def _before(self, cell: nbformat.NotebookNode) -> None:
-        for command in twins(cell.source) if cell.cell_type == "code" else []:
+        if cell.cell_type != "code":
+            self._typed += typed(cell.source)
+            return
+        for command in [*twins(cell.source), *filter(changes, self._typed)]:
             if _verb(command) == "rollout":
                 continue  # it waits for what the cell is going to do
             done = self._shell(dry(runnable(command, self._a_pod(command))))
@@ -166,6 +199,26 @@ class Chapter:
             wrong = done.stderr.strip() if done.returncode else difference(shown, done.stdout)
             if wrong and not (done.returncode and refused(shown, done.stderr)):
                 self.problems.append(f"{shown.command}: {wrong}")
+
+        for command in self._typed if cell.cell_type == "code" else []:
+            if not changes(command):
+                self._type(command)
+        if cell.cell_type == "code":
+            self._typed = []
+
+    def _type(self, command: str) -> None:
+        done = self._shell(beside(runnable(command, self._a_pod(command)), self._context()))
+        if done.returncode:
+            self.problems.append(f"{command}: {done.stderr.strip()}")
+        if command.startswith("docker run"):
+            self._shell(f"docker rm -f {MADE}")
+        if command.startswith("docker build"):
+            self._shell(f"docker rmi {MADE}")
+
+    def _context(self) -> Path | None:
+        """The newest folder that the notebook's kernel has made with a Dockerfile in it."""
+        found = Path(self.environment["TMPDIR"]).rglob("Dockerfile")
+        return max((path.parent for path in found), key=lambda path: path.stat().st_mtime, default=None)
 
     def _shell(self, command: str) -> subprocess.CompletedProcess[str]:
         self.tried += 1

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
-from tools.commands import Chapter, Shown, difference, dry, printed, runnable, twins
+from tools.commands import Chapter, Shown, beside, difference, dry, printed, runnable, twins, typed
 from tools.notebooks import NOTEBOOKS
+
+from kubelab.settings.docker_engine import shell_variables
 
 PATHS = sorted(NOTEBOOKS.glob("0*.ipynb"))
 FEWEST = {"00": 2, "01": 4, "02": 5, "03": 20, "04": 30}  # commands a chapter shows at least
@@ -16,7 +19,7 @@ FEWEST = {"00": 2, "01": 4, "02": 5, "03": 20, "04": 30}  # commands a chapter s
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("notebook", PATHS, ids=lambda path: path.stem)
 def test_commands_print_what_the_notebook_shows(notebook, best_engines):
-    environment = {**os.environ, "KUBELAB_HOME": str(best_engines.path), **best_engines.shell_variables()}
+    environment = {**os.environ, "KUBELAB_HOME": str(best_engines.path), **shell_variables(best_engines)}
     chapter = Chapter(notebook, environment).run()
     assert chapter.problems == []
     assert chapter.tried >= FEWEST[notebook.stem[:2]]
@@ -26,6 +29,18 @@ def test_commands_and_what_they_print_are_found_in_outputs():
     found = printed("hello\n$ kubectl get nodes\nNAME     STATUS\nnode-1   Ready\n$ ls\nx\n$ docker ps\n")
     assert found == [Shown("kubectl get nodes", ["NAME     STATUS", "node-1   Ready"]), Shown("docker ps")]
     assert twins("# kubectl a; kubectl b\nx = 1  # kubectl c\n  # docker d\n") == ["kubectl a", "kubectl b", "docker d"]
+
+
+def test_commands_that_prose_says_to_type_are_found():
+    assert typed("One pod.\nIn a terminal:\n`docker port two`") == ["docker port two"]
+    assert typed("In a terminal: `docker exec a sh -c '…'`, then `docker diff a`. Or `docker ps`") == ["docker diff a"]
+    assert typed("In a terminal: `kubelab doctor`. Books say `kubectl run`.") == []
+
+
+def test_what_typed_commands_make_has_a_name_of_its_own():
+    assert beside("docker run -d --name one -p 80 img", None) == "docker run -d --name kubelab-typed -p 80 img"
+    assert beside("docker build -t a:1 .", Path("/x")) == "docker build -t kubelab-typed /x"
+    assert beside("docker rm -f one", None) == "docker rm -f one"
 
 
 def test_tables_are_compared_by_columns_in_any_order_and_without_ages():
