@@ -12,6 +12,8 @@ from kubelab.course import pods as podstatus
 from kubelab.course.exercise import Exercise, Finding, Object, all_ready, equal, is_there, named, staying
 from kubelab.course.predictions import budget
 
+from . import liveness
+
 if TYPE_CHECKING:
     from kubelab.course.lab import Lab
 
@@ -56,17 +58,6 @@ def _asks_http(container: Object, probe: str) -> Finding:
     return Finding(how == "httpGet", "the kubelet asks it by HTTP whether it is alive", how, f"{probe}.httpGet", hint)
 
 
-def _not_restarted(pod: Object) -> Finding:
-    return Finding(
-        podstatus.is_ready(pod) and podstatus.restarts(pod) == 0,
-        "while it is well, the probe leaves it alone",
-        f"{podstatus.status(pod)}, ready {podstatus.ready_containers(pod)}, restarts {podstatus.restarts(pod)}",
-        "Running, ready 1/1, restarts 0",
-        "a probe that fails on a healthy program does harm: is its path right, and does it wait until the program "
-        "listens?",
-    )
-
-
 def _soon(probe: Object, seconds: int) -> Finding:
     worst = budget(probe) - (probe.get("initialDelaySeconds") or 0)
     return Finding(
@@ -84,7 +75,8 @@ def check_liveness(lab: Lab) -> Iterator[Finding]:
     container = pod["spec"]["containers"][0]
     yield _asks_http(container, "livenessProbe")
     yield _soon(container["livenessProbe"], 10)
-    yield _not_restarted(pod)
+    yield liveness.leaves_the_healthy_alone(lab, pod)
+    yield liveness.restarts_a_deadlock(lab, lab.read("pod/healer"), 10)
 
 
 def check_slow_start(lab: Lab) -> Iterator[Finding]:
@@ -103,7 +95,8 @@ def check_slow_start(lab: Lab) -> Iterator[Finding]:
         "a startupProbe",
         "a delay is always too long or, one day, too short. A startup probe waits as long as needed, and no longer.",
     )
-    yield _not_restarted(pod)
+    yield liveness.leaves_the_healthy_alone(lab, pod)
+    yield liveness.restarts_a_deadlock(lab, lab.read("pod/sleepyhead"), 5)
 
 
 def check_out_of_scope(lab: Lab) -> Iterator[Finding]:
@@ -198,6 +191,9 @@ def check_survives(lab: Lab) -> Iterator[Finding]:
         "10 seconds at most after the node is found to be lost",
         "pods tolerate a lost node for 300 seconds by default, whatever the cluster sets. Say it in their tolerations.",
     )
+    yield liveness.restarts_a_deadlock(lab, pods[0], budget(container["livenessProbe"]))
+    others = [pod for pod in lab.objects("pod", "app=web") if podstatus.name(pod) != podstatus.name(pods[0])]
+    yield all_ready(others, "the other copies stayed ready meanwhile", len(pods) - 1, "run the check again.")
 
 
 def _patience(template: Object, key: str) -> int:
