@@ -8,8 +8,8 @@ a source may tell 25 about an object at once and then one every five minutes.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -247,7 +247,10 @@ class EventRecorder:
         await self._client.create(EVENTS, event)
 
 
+_numbers = itertools.count()
+
+
 def event_name(name: str, now: datetime) -> str:
-    """`<object>.<nanoseconds in hex>`; the monotonic clock gives the last digits, so that two names differ."""
-    nanoseconds = int(now.timestamp() * 1e6) * 1000 + time.monotonic_ns() % 1000
+    """`<object>.<nanoseconds in hex>`. Clocks tell microseconds: a count gives the rest, so that two names differ."""
+    nanoseconds = int(now.timestamp() * 1e6) * 1000 + next(_numbers) % 1000
     return f"{name}.{nanoseconds:x}"

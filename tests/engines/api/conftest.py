@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
+import secrets
 import ssl
 import subprocess
 import tempfile
@@ -12,6 +14,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -30,15 +33,46 @@ from kubelab.settings import files
 numbers = itertools.count(1)
 
 
-@dataclass
-class Cluster:
-    """A running API server: `kubeconfig` is a file, `client` a kubernetes.client.ApiClient."""
+CONTEXT = os.environ.get("KUBELAB_TEST_CONTEXT", "")  # a context of the kubeconfig: the same tests on that cluster
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The embedded API server's insides, for tests that turn its screws."""
 
     home: Home
     server: APIServer
-    client: kubernetes.client.ApiClient
-    token: str
     loop: asyncio.AbstractEventLoop
+
+
+@dataclass
+class Cluster:
+    """A cluster that answers: `kubeconfig` is a file whose current context it is, `client` a
+    kubernetes.client.ApiClient. `inside` is None where it is not the embedded API server alone."""
+
+    kubeconfig: Path
+    client: kubernetes.client.ApiClient
+    inside: Inside | None = None
+
+    def _embedded(self) -> Inside:
+        if self.inside is None:
+            pytest.skip("looks inside the embedded API server")
+        return self.inside
+
+    @property
+    def home(self) -> Home:
+        return self._embedded().home
+
+    @property
+    def server(self) -> APIServer:
+        return self._embedded().server
+
+    @property
+    def token(self) -> str:
+        scheme, _, token = (self.client.configuration.get_api_key_with_prefix("authorization") or "").partition(" ")
+        if scheme != "Bearer":
+            pytest.skip("the context has no bearer token")
+        return token
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Run a function in the server's thread."""
@@ -46,11 +80,11 @@ class Cluster:
         async def run() -> Any:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(run(), self._embedded().loop).result(20)
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.server.port}"
+        return self.client.configuration.host
 
     @property
     def core(self) -> kubernetes.client.CoreV1Api:
@@ -62,7 +96,7 @@ class Cluster:
 
     @property
     def trust(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.home.pki / "ca.crt"))
+        return ssl.create_default_context(cafile=self.client.configuration.ssl_ca_cert)
 
     def request(
         self,
@@ -77,33 +111,56 @@ class Cluster:
         """A request without a client library in between: code, headers, decoded body. `more` are headers; `token` ""
         is anonymous."""
         headers = {"Content-Type": content_type, "Accept": accept, **{k.replace("_", "-"): v for k, v in more.items()}}
-        if token != "":
+        trust, own = self.trust, self.client.configuration
+        if token is None and own.cert_file:
+            trust.load_cert_chain(own.cert_file, own.key_file)
+        elif token != "":
             headers["Authorization"] = f"Bearer {self.token if token is None else token}"
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=20, context=self.trust) as response:
+            with urllib.request.urlopen(request, timeout=20, context=trust) as response:
                 return response.status, response.headers, json.loads(response.read())
         except urllib.error.HTTPError as error:
             return error.code, error.headers, json.loads(error.read())
 
     def kubectl(self, *arguments: str, stdin: str = "", program: str = "kubectl") -> subprocess.CompletedProcess[str]:
         """Run kubectl to its end; it has a cache of its own, so that discovery is asked for afresh."""
-        cache = str(self.home.path / "cache")
-        command = [program, "--kubeconfig", str(self.home.kubeconfig), "--cache-dir", cache, *arguments]
+        cache = str(self.kubeconfig.parent / "cache")
+        command = [program, "--kubeconfig", str(self.kubeconfig), "--cache-dir", cache, *arguments]
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
+    """The embedded API server without controllers and nodes; with KUBELAB_TEST_CONTEXT that context's cluster."""
     with tempfile.TemporaryDirectory(prefix="kl-", dir="/tmp") as folder:
-        home = Home(Path(folder)).ensure()
-        settings = files.write(home, "process", "upstream")
-        server_thread = _serving(home)
-        with server_thread as server:
-            client = kubernetes.config.new_client_from_config(str(home.kubeconfig))
-            yield Cluster(home, server, client, settings.tokens["admin"], server_thread.loop)
-            client.close()
+        yield from _of_context(Path(folder)) if CONTEXT else _embedded(Path(folder))
+
+
+def _embedded(folder: Path) -> Iterator[Cluster]:
+    home = Home(folder).ensure()
+    files.write(home, "process", "upstream")
+    serving = _serving(home)
+    with serving as server, _client(home.kubeconfig) as client:
+        yield Cluster(home.kubeconfig, client, Inside(home, server, serving.loop))
+
+
+def _of_context(folder: Path) -> Iterator[Cluster]:
+    """Through a kubeconfig of the tests' own, in which the context is the current one."""
+    kubeconfig = folder / "kubeconfig"
+    command = ["kubectl", "config", "view", "--context", CONTEXT, "--minify", "--flatten", "--raw"]
+    kubeconfig.touch(0o600)
+    kubeconfig.write_text(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    with _client(kubeconfig) as client:
+        yield Cluster(kubeconfig, client)
+
+
+@contextmanager
+def _client(kubeconfig: Path) -> Iterator[kubernetes.client.ApiClient]:
+    client = kubernetes.config.new_client_from_config(str(kubeconfig))
+    yield client
+    client.close()
 
 
 class _serving:
@@ -133,9 +190,25 @@ class _serving:
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A namespace of the test's own, with the service account that a controller would make."""
-    name = f"test-{next(numbers)}"
+    """A namespace of the test's own, and in it the service account that a controller makes, where there is one."""
+    name = f"kubelab-test-{secrets.token_hex(3)}" if CONTEXT else f"test-{next(numbers)}"
     cluster.core.create_namespace({"metadata": {"name": name}})
-    cluster.core.create_namespaced_service_account(name, {"metadata": {"name": "default"}})
+    if cluster.inside is None:
+        _until_accounted(cluster, name)
+    else:
+        cluster.core.create_namespaced_service_account(name, {"metadata": {"name": "default"}})
     yield name
     cluster.core.delete_namespace(name)
+
+
+def _until_accounted(cluster: Cluster, namespace: str) -> None:
+    watch = kubernetes.watch.Watch()
+    for event in watch.stream(cluster.core.list_namespaced_service_account, namespace, timeout_seconds=30):
+        if event["object"].metadata.name == "default":
+            return watch.stop()
+    raise AssertionError(f"nobody made a service account in {namespace}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if CONTEXT and (marker := item.get_closest_marker("embedded")):
+        pytest.skip(f"on the embedded cluster alone: {marker.args[0]}")

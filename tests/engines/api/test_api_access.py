@@ -47,6 +47,7 @@ def test_a_token_for_another_audience_is_not_ours(cluster: Cluster, namespace: s
     assert who_has(cluster, token_for(cluster, namespace, audiences=["vault"])).authenticated is None
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_a_bound_token_ends_with_its_pod(cluster: Cluster, namespace: str):
     create_pod(cluster, namespace, "p")
     token = token_for(cluster, namespace, boundObjectRef={"apiVersion": "v1", "kind": "Pod", "name": "p"})

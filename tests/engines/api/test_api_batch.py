@@ -30,6 +30,7 @@ def test_create_job_and_cronjob_send_protobuf(cluster: Cluster, namespace: str):
     assert now.metadata.owner_references[0].name == "often"
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_upstreams_columns(cluster: Cluster, namespace: str):
     run(cluster, namespace, "create", "job", "once", "--image=x")
     run(cluster, namespace, "create", "cronjob", "often", "--image=x", "--schedule=@daily")

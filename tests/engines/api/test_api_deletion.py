@@ -43,6 +43,7 @@ def test_a_pod_with_a_node_waits_for_its_kubelet(cluster: Cluster, namespace: st
         read(cluster, namespace)
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_a_pod_is_bound_once(cluster: Cluster, namespace: str):
     cluster.core.create_namespaced_pod(namespace, pod())
     bind(cluster, namespace)
@@ -97,6 +98,7 @@ def test_preconditions(cluster: Cluster, namespace: str):
     )
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_a_collection_is_deleted_by_selector(cluster: Cluster, namespace: str):
     for name in ("a", "b"):
         cluster.core.create_namespaced_pod(namespace, pod(name))
@@ -112,22 +114,23 @@ def test_an_eviction_deletes_the_pod(cluster: Cluster, namespace: str):
 
 
 def test_nothing_new_in_a_namespace_that_goes(cluster: Cluster):
-    cluster.core.create_namespace({"metadata": {"name": "going"}})
-    cluster.core.delete_namespace("going")
-    assert cluster.core.read_namespace("going").status.phase == "Terminating"
+    cluster.core.create_namespace({"metadata": {"name": "kubelab-test-going"}})
+    cluster.core.delete_namespace("kubelab-test-going")
+    assert cluster.core.read_namespace("kubelab-test-going").status.phase == "Terminating"
     with pytest.raises(ApiException) as error:
-        cluster.core.create_namespaced_config_map("going", {"metadata": {"name": "c"}})
+        cluster.core.create_namespaced_config_map("kubelab-test-going", {"metadata": {"name": "c"}})
     status = status_of(error)
     assert status["message"] == (
-        'configmaps "c" is forbidden: unable to create new content in namespace going because it is being terminated'
+        'configmaps "c" is forbidden: unable to create new content in namespace kubelab-test-going because it is being '
+        "terminated"
     )
     assert status["details"]["causes"][0]["reason"] == "NamespaceTerminating"
 
-    namespace = cluster.core.read_namespace("going")
+    namespace = cluster.core.read_namespace("kubelab-test-going")
     namespace.spec.finalizers = []
-    cluster.core.replace_namespace_finalize("going", namespace)
+    cluster.core.replace_namespace_finalize("kubelab-test-going", namespace)
     with pytest.raises(ApiException):
-        cluster.core.read_namespace("going")
+        cluster.core.read_namespace("kubelab-test-going")
 
 
 def test_the_systems_namespaces_stay(cluster: Cluster):

@@ -40,6 +40,7 @@ def test_apply_makes_changes_and_leaves_alone(cluster: Cluster, namespace: str):
     assert (spec.replicas, spec.template.spec.containers[0].ports) == (3, None)
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_get_prints_upstreams_columns(cluster: Cluster, namespace: str):
     run(cluster, namespace, "apply", "-f", "-", stdin=DEPLOYMENT)
     run(cluster, namespace, "run", "web", "--image=kubelab/shop:1", "--port=8080")
@@ -137,6 +138,7 @@ def test_version_and_health(cluster: Cluster, namespace: str):
     assert run(cluster, namespace, "get", "--raw", "/readyz") == "ok"
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_server_side_apply_owns_sets_and_gives_up_fields(cluster: Cluster, namespace: str):
     applied = ("apply", "--server-side", "-f", "-")
     assert run(cluster, namespace, *applied, stdin=DEPLOYMENT) == "deployment.apps/web serverside-applied\n"

@@ -73,6 +73,7 @@ def test_an_update_of_an_old_version_is_refused(cluster: Cluster, namespace: str
     )
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_an_update_without_effect_keeps_the_version(cluster: Cluster, namespace: str):
     created = cluster.core.create_namespaced_pod(namespace, pod())
     again = cluster.core.replace_namespaced_pod("web", namespace, created)
@@ -93,6 +94,7 @@ def test_generation_counts_changes_of_the_spec_only(cluster: Cluster, namespace:
     assert (changed.spec.replicas, changed.metadata.generation) == (3, 2)
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_a_status_update_leaves_the_spec_and_the_other_way_round(cluster: Cluster, namespace: str):
     created = cluster.core.create_namespaced_pod(namespace, pod())
     created.spec.containers[0].image = "other"
@@ -130,6 +132,7 @@ def test_lists_select_by_labels_and_fields(cluster: Cluster, namespace: str):
     assert status_of(error)["message"] == "field label not supported: spec.foo"
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_pages_show_one_moment_whatever_changes_between_them(cluster: Cluster, namespace: str):
     for number in range(5):
         cluster.core.create_namespaced_config_map(namespace, {"metadata": {"name": f"c{number}"}})
@@ -156,6 +159,7 @@ def test_a_watch_shows_who_enters_and_leaves_the_selection(cluster: Cluster, nam
     assert [event["type"] for event in stream] == ["ADDED", "MODIFIED", "DELETED"]
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_a_watch_without_a_version_begins_with_what_is_there(cluster: Cluster, namespace: str):
     cluster.core.create_namespaced_pod(namespace, pod("a"))
     stream = watch.Watch().stream(cluster.core.list_namespaced_pod, namespace, timeout_seconds=1)
@@ -214,7 +218,7 @@ def test_what_is_set_and_not_honoured_is_warned_about(cluster: Cluster, namespac
 
 def test_nobody_gets_in_without_a_token(cluster: Cluster):
     configuration = client.Configuration.get_default_copy()
-    configuration.host, configuration.ssl_ca_cert = cluster.url, str(cluster.home.pki / "ca.crt")
+    configuration.host, configuration.ssl_ca_cert = cluster.url, cluster.client.configuration.ssl_ca_cert
     with client.ApiClient(configuration) as stranger, pytest.raises(ApiException) as error:
         client.CoreV1Api(stranger).list_namespace()
     assert error.value.status == 403

@@ -30,7 +30,7 @@ def account(cluster: Cluster, namespace: str, name: str = "robot") -> tuple[dict
     cluster.core.create_namespaced_service_account(namespace, {"metadata": {"name": name}})
     token = cluster.core.create_namespaced_service_account_token(name, namespace, {"spec": {}}).status.token
     configuration = kubernetes.client.Configuration.get_default_copy()
-    configuration.host, configuration.ssl_ca_cert = cluster.url, str(cluster.home.pki / "ca.crt")
+    configuration.host, configuration.ssl_ca_cert = cluster.url, cluster.client.configuration.ssl_ca_cert
     configuration.api_key["authorization"] = f"Bearer {token}"
     return {"kind": "ServiceAccount", "name": name}, kubernetes.client.ApiClient(configuration)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,7 +19,7 @@ SIZE = 8000  # bytes an object: together more than all buffers between server an
 @contextmanager
 def stalled(cluster: Cluster, path: str) -> Iterator[None]:
     """A watch whose client reads the first bytes of the answer and then nothing more."""
-    trust = ssl.create_default_context(cafile=str(cluster.home.pki / "ca.crt"))
+    trust = cluster.trust
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.connect(("127.0.0.1", cluster.server.port))

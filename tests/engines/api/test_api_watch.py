@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import urllib.request
 
 import pytest
@@ -22,7 +21,7 @@ def make(cluster: Cluster, namespace: str, name: str) -> None:
 def events(cluster: Cluster, path: str, accept: str = "application/json") -> list[dict]:
     """All events of a watch, which has to end by its timeoutSeconds."""
     headers = {"Authorization": f"Bearer {cluster.token}", "Accept": accept}
-    trust = ssl.create_default_context(cafile=str(cluster.home.pki / "ca.crt"))
+    trust = cluster.trust
     request = urllib.request.Request(cluster.url + path, headers=headers)
     with urllib.request.urlopen(request, timeout=20, context=trust) as response:
         return [json.loads(line) for line in response]

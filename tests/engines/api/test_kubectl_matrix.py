@@ -43,7 +43,7 @@ def fails(
     program = kubectls.program(version)
 
     def run(line: str, *, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        common = ["--kubeconfig", str(cluster.home.kubeconfig), "--cache-dir", str(discovered / version)]
+        common = ["--kubeconfig", str(cluster.kubeconfig), "--cache-dir", str(discovered / version)]
         command = [program, *common, "-n", namespace, *shlex.split(line)]
         env = {**os.environ, "HOME": str(tmp_path), **environment}
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, env=env, cwd=tmp_path)
@@ -159,7 +159,7 @@ def test_create_from_another_object(kubectl: Kubectl, version: str):
 
 
 def test_create_namespace_and_what_is_there_already(kubectl: Kubectl, fails: Callable, version: str):
-    name = f"made-{version.replace('.', '-')}"
+    name = f"kubelab-test-made-{version.replace('.', '-')}"
     assert kubectl(f"create namespace {name}") == f"namespace/{name} created\n"
     again = fails(f"create namespace {name}")
     assert (again.returncode, again.stderr) == (
@@ -172,6 +172,7 @@ def test_create_namespace_and_what_is_there_already(kubectl: Kubectl, fails: Cal
 # -- get: every form of output
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_get_in_every_form(kubectl: Kubectl, web: None):
     heading = ("NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE")
     *shown, age = kubectl("get deploy web").split()
@@ -194,6 +195,7 @@ def test_get_in_every_form(kubectl: Kubectl, web: None):
     assert "kube-system" in kubectl("get ns -A --no-headers")
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_get_in_pieces_and_with_managers(kubectl: Kubectl, version: str):
     for number in range(5):
         kubectl(f"create configmap c{number}")
@@ -204,6 +206,7 @@ def test_get_in_pieces_and_with_managers(kubectl: Kubectl, version: str):
         assert "manager: kubectl\n" in kubectl("get cm c0 -o yaml --show-managed-fields")
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_get_what_is_not_there(kubectl: Kubectl, fails: Callable):
     missing = fails("get pod nonesuch")
     assert (missing.returncode, missing.stderr) == (1, 'Error from server (NotFound): pods "nonesuch" not found\n')
@@ -216,12 +219,13 @@ def test_get_what_is_not_there(kubectl: Kubectl, fails: Callable):
     assert "field label not supported: spec.x" in selector.stderr
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_get_watch(version: str, cluster: Cluster, namespace: str, kubectl: Kubectl):
     kubectl("create configmap first")
     command = [
         kubectls.program(version),
         "--kubeconfig",
-        str(cluster.home.kubeconfig),
+        str(cluster.kubeconfig),
         "-n",
         namespace,
         "get",
@@ -430,6 +434,7 @@ def test_wait(kubectl: Kubectl, fails: Callable, web: None, version: str):
         assert kubectl("wait --for=create cm/c --timeout=5s") == "configmap/c condition met\n"
 
 
+@pytest.mark.embedded("controllers and nodes would act meanwhile")
 def test_delete(kubectl: Kubectl, fails: Callable, web: None):
     for name in ("a", "b", "c"):
         kubectl(f"create configmap {name}")
@@ -452,6 +457,7 @@ def test_delete(kubectl: Kubectl, fails: Callable, web: None):
 # -- nodes
 
 
+@pytest.mark.embedded("nodes are the cluster's own, and not to be touched")
 def test_cordon_taint_and_drain(kubectl: Kubectl, fails: Callable, cluster: Cluster, version: str):
     name = f"node-{version.replace('.', '-')}"
     kubectl("create -f -", stdin=f"apiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}")
@@ -510,7 +516,7 @@ def test_auth_can_i(kubectl: Kubectl, fails: Callable):
 
 
 def test_proxy(version: str, cluster: Cluster, namespace: str):
-    command = [kubectls.program(version), "--kubeconfig", str(cluster.home.kubeconfig), "proxy", "--port=0"]
+    command = [kubectls.program(version), "--kubeconfig", str(cluster.kubeconfig), "proxy", "--port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as proxy:
         try:
             assert proxy.stdout is not None
