@@ -1,76 +1,33 @@
 // The failure panel's picture. All state is in the model's traits; this file only draws it and reports what was pressed.
 
-/** An element with attributes and children: h("button", { class: "x" }, "text"). */
-function h(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value != null) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-/** "60 pods: 58 ● ready, 2 ✕ failed". */
-function summary(pods) {
+/** "60 pods: 58 ● Ready, 2 ✕ Failed". */
+function summary(pods, states) {
   const counts = new Map();
-  for (const pod of pods) counts.set(`${pod.shape} ${pod.state}`, (counts.get(`${pod.shape} ${pod.state}`) ?? 0) + 1);
+  for (const { state } of pods) {
+    const words = `${states[state].shape} ${states[state].label}`;
+    counts.set(words, (counts.get(words) ?? 0) + 1);
+  }
   return `${pods.length} pods: ${[...counts].map(([state, count]) => `${count} ${state}`).join(", ")}.`;
 }
 
-const SILENCE = 10_000; // milliseconds without a beat, of which there is one every two seconds
-let panels = 0;
-
 function render({ model, el }) {
-  const group = `kubelab-pods-${++panels}`; // radio buttons of one view belong together
-  const state = h("span", { class: "kl-live" });
+  const group = `kubelab-pods-${++groups}`;
   const rows = h("tbody");
-  const sum = h("p", { class: "kl-tally" });
+  const sum = h("p", { class: "kl-tally kl-quiet" });
   const nodes = h("p", { class: "kl-nodes" });
-  const none = h("p", { class: "kl-none" }, "No pods yet.");
+  const none = h("p", { class: "kl-quiet" }, "No pods yet.");
   const strip = h("div", { class: "kl-strip", role: "img" });
-  const tally = h("p", { class: "kl-tally" });
+  const tally = h("p", { class: "kl-tally kl-quiet" });
   const buttons = h("div", { class: "kl-buttons", role: "group", "aria-label": "Failures" });
   const effect = h("p", { class: "kl-effect" });
   const python = h("code");
   const terminal = h("code");
-  const said = h("p", { class: "kl-said", role: "status", "aria-live": "polite" });
-  const question = h("legend");
-  const answers = h("div", { class: "kl-answers" });
-  const commit = h("button", { type: "button", class: "kl-button", onclick: predict }, "That is my prediction");
-  const asking = h("fieldset", { class: "kl-question" }, question, answers, commit);
-  const verdict = h("div", { class: "kl-verdict", role: "status", "aria-live": "polite" });
+  const asking = prediction((place, answer) => model.send({ predict: shown.name, answer, pod: model.get("chosen") }),
+    (words) => { model.set("said", words); });
+  const score = verdict();
   const events = h("tbody");
   let shown = model.get("failures")[0]; // the failure whose twins are shown
-  let heard = performance.now(); // when the kernel last gave a sign of life
-  let orphaned = ""; // why the picture no longer moves, as far as the page can tell
-
-  function drawState() {
-    const trouble = model.get("trouble"), ended = orphaned || model.get("ended");
-    state.textContent = ended ? `■ stopped: ${ended}. This is the last picture.` : trouble ? `▲ standing still: ${trouble}` : "● live";
-    state.classList.toggle("kl-trouble", Boolean(trouble || ended));
-    drawButtons();
-  }
-
-  // Nobody tells a page that the kernel has ended; but then the beats stop.
-  function listen() {
-    const silent = performance.now() - heard > SILENCE;
-    if (silent === Boolean(orphaned) || model.get("ended")) return;
-    orphaned = silent ? "the kernel does not answer; if it has ended, run the chapter's cells again" : "";
-    drawState();
-  }
-
-  // JupyterLab would take the arrow keys to move among cells, and letters as its shortcuts; what they do here stays.
-  function keepKeys(event) {
-    const passed = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || ["Tab", "Escape"].includes(event.key);
-    if (!passed && el.contains(event.target)) event.stopPropagation();
-  }
-
-  function hear() {
-    heard = performance.now();
-    listen();
-  }
+  let over = false; // whether the picture is the last one
 
   function podRow(name) {
     const radio = h("input", {
@@ -85,7 +42,7 @@ function render({ model, el }) {
     return row;
   }
 
-  function fill(row, pod) {
+  function write(row, pod) {
     const set = (cell, text) => { const td = row.querySelector(cell); if (td.textContent !== text) td.textContent = text; };
     row.dataset.state = pod.state;
     set(".kl-status", `${pod.shape} ${pod.status}`);
@@ -107,11 +64,11 @@ function render({ model, el }) {
     pods.forEach((pod, place) => {
       const row = kept.get(pod.name) ?? podRow(pod.name);
       kept.delete(pod.name);
-      fill(row, pod);
+      write(row, pod);
       if (rows.children[place] !== row) rows.insertBefore(row, rows.children[place] ?? null);
     });
     for (const gone of kept.values()) gone.remove();
-    sum.textContent = summary(pods);
+    sum.textContent = summary(pods, model.get("states"));
     sum.hidden = pods.length < 6; // fewer are counted at a glance
     none.hidden = pods.length > 0;
     drawChosen();
@@ -139,40 +96,14 @@ function render({ model, el }) {
     return failure.name in model.get("questions") && !(`${failure.name}/${model.get("chosen")}` in model.get("given"));
   }
 
-  function predict() {
-    const answer = answers.querySelector("input:checked")?.value;
-    if (!answer) return void (said.textContent = "Choose one of the answers first.");
-    model.send({ predict: shown.name, answer, pod: model.get("chosen") });
-  }
-
-  // Drawn anew only when it is another question, so that a choice and the keyboard's focus are kept.
   function drawQuestion() {
-    const asked = model.get("questions")[shown.name];
-    asking.hidden = !asked || !locked(shown) || Boolean(orphaned || model.get("ended"));
-    const place = `${shown.name}/${model.get("chosen")}`;
-    if (!asked || asking.dataset.place === place) return;
-    asking.dataset.place = place;
-    question.textContent = `${shown.label} in ${model.get("chosen")}. First your prediction: ${asked.question}`;
-    answers.replaceChildren(...asked.options.map((option) => h("label", {},
-      h("input", { type: "radio", name: `${group}-answer`, value: option.key }), ` ${option.text}`)));
-  }
-
-  function drawVerdict() {
-    const score = model.get("verdict");
-    verdict.hidden = !score.text;
-    if (!score.text) return;
-    verdict.replaceChildren(
-      h("strong", {}, `${score.right ? "✓ As you said" : "✗ Not as you said"}: ${score.failure} in ${score.pod}`),
-      ...score.answers.flatMap((answer) => [
-        h("p", {}, `You said: ${answer.yours}. It was: ${answer.truth}.`),
-        h("p", {}, `Why: ${answer.explain}`),
-        ...(answer.mistaken ? [h("p", {}, `And your answer? ${answer.mistaken}`)] : [])]),
-      h("p", {}, "The records say:"), h("ul", {}, ...score.records.map((record) => h("li", {}, record))));
+    const asked = model.get("questions")[shown.name], chosen = model.get("chosen");
+    asking.element.hidden = !asked || !locked(shown) || over;
+    if (asked) asking.draw(`${shown.name}/${chosen}`, `${shown.label} in ${chosen}. First your prediction: ${asked.question}`, asked.options);
   }
 
   // aria-disabled and not disabled: a button that cannot be used now keeps the keyboard's focus and says what it is for.
   function drawButtons() {
-    const over = Boolean(orphaned || model.get("ended"));
     model.get("failures").forEach((failure, place) => {
       const off = over || !failure.able || !target(failure);
       buttons.children[place]?.setAttribute("aria-disabled", String(off || locked(failure)));
@@ -183,17 +114,17 @@ function render({ model, el }) {
   }
 
   function drawNodes() {
-    const words = model.get("nodes").map((node) => h("span", { class: node.ready ? "" : "kl-away" }, `${node.shape} ${node.name} ${node.status}`));
+    const words = model.get("nodes").map((node) => h("span", { class: node.ready ? "kl-state" : "kl-state kl-away", "data-state": node.state }, `${node.shape} ${node.name} ${node.status}`));
     nodes.replaceChildren("Nodes: ", ...words);
     drawButtons();
   }
 
   function drawTwins() {
     const aim = target(shown) || (shown.needs === "pod" ? "POD" : "NODE");
-    const fill = (twin) => twin.replaceAll(/POD|NODE/g, aim);
+    const aimed = (twin) => twin.replaceAll(/POD|NODE/g, aim);
     effect.textContent = `${shown.label}: ${shown.effect}.`;
-    python.textContent = fill(shown.python);
-    terminal.textContent = fill(shown.terminal);
+    python.textContent = aimed(shown.python);
+    terminal.textContent = aimed(shown.terminal);
   }
 
   function drawAnswers() {
@@ -213,10 +144,6 @@ function render({ model, el }) {
         h("td", {}, event.about), h("td", {}, event.message))));
   }
 
-  function drawSaid() {
-    said.textContent = model.get("said");
-  }
-
   for (const failure of model.get("failures")) {
     const show = () => { shown = failure; drawTwins(); drawQuestion(); };
     buttons.append(h("button", {
@@ -224,46 +151,30 @@ function render({ model, el }) {
       onclick: ({ currentTarget }) => {
         show();
         if (currentTarget.getAttribute("aria-disabled") !== "true") model.send({ press: failure.name, pod: model.get("chosen") });
-        else if (!asking.hidden) answers.querySelector("input")?.focus();
+        else if (!asking.element.hidden) asking.focus();
       },
     }, failure.label));
   }
 
   el.classList.add("kl-panel");
-  el.replaceChildren(
-    h("div", { class: "kl-head" }, h("strong", {}, `Failure panel · ${model.get("namespace")}`), state),
-    h("div", { class: "kl-scroll kl-many" }, h("table", { class: "kl-pods" },
+  return frame({ model, el }, [
+    h("div", { class: "kl-scroll" }, h("table", { class: "kl-pods" },
       h("caption", {}, "1. Pick a pod"),
       h("thead", {}, h("tr", {}, ...["Pod", "Status", "Ready", "Restarts", "Node"].map((title) => h("th", { scope: "col" }, title)))),
       rows), none), sum, nodes,
-    h("p", { class: "kl-step" }, "2. Predict, then press a failure"), buttons, h("p", { class: "kl-tally" }, model.get("limits")), effect,
-    asking,
+    h("p", { class: "kl-step" }, "2. Predict, then press a failure"), buttons, h("p", { class: "kl-quiet" }, model.get("limits")), effect,
+    asking.element,
     h("dl", { class: "kl-twins" }, h("dt", {}, "Python"), h("dd", {}, python), h("dt", {}, "Terminal"), h("dd", {}, terminal)),
-    said, verdict,
+    score.element,
     h("p", { class: "kl-step" }, "3. Watch"), strip, tally,
-    h("div", { class: "kl-scroll kl-many" }, h("table", { class: "kl-events" },
+    h("div", { class: "kl-scroll" }, h("table", { class: "kl-events" },
       h("caption", {}, "Events, newest first"),
       h("thead", {}, h("tr", {}, ...["Reason", "Object", "Message"].map((title) => h("th", { scope: "col" }, title)))),
-      events)));
-
-  const drawing = {
+      events)),
+  ], {
     pods: () => { drawPods(); drawAnswers(); }, chosen: () => { drawChosen(); drawAnswers(); }, answers: drawAnswers,
-    events: drawEvents, said: drawSaid, trouble: drawState, ended: drawState,
-    nodes: drawNodes, given: drawButtons, verdict: drawVerdict,
-  };
-  for (const [trait, draw] of Object.entries(drawing)) {
-    model.on(`change:${trait}`, draw);
-    draw();
-  }
-  window.addEventListener("keydown", keepKeys, true);
-  model.on("change:beat", hear);
-  const listening = setInterval(listen, 1000);
-  return () => {
-    window.removeEventListener("keydown", keepKeys, true);
-    model.off("change:beat", hear);
-    clearInterval(listening);
-    for (const [trait, draw] of Object.entries(drawing)) model.off(`change:${trait}`, draw);
-  };
+    events: drawEvents, nodes: drawNodes, given: drawButtons, verdict: () => score.draw(model.get("verdict")),
+  }, (yes) => { over = yes; drawButtons(); });
 }
 
 export default { render };

@@ -7,10 +7,8 @@ is scored when the records decide it. `panel.text()` is the picture in words.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import anywidget
 import traitlets
 
 from kubelab.course import pods as podstatus
@@ -21,29 +19,23 @@ from kubelab.course.predictions import Trial, label, question_data
 from kubelab.course.tables import first_seen
 from kubelab.course.waiting import has_condition
 
+from . import states
 from .feed import Feed, View
+from .frame import LabWidget, script, style
 
-HERE = Path(__file__).parent
 EVENTS_SHOWN = 8
 OF_FAULTY = ("unready", "disk-full", *(name for name, fault in FAULTS.items() if isinstance(fault, SpecFault)))
-SHAPES = {"ready": "●", "running": "◐", "waiting": "○", "failed": "✕", "leaving": "▽"}
 
 
-class FailurePanel(anywidget.AnyWidget):
+class FailurePanel(LabWidget):
     """lab: the chapter's lab · selector: which pods to show, as in `kubectl get -l` · feature: of the shop, whose
     faults are those of one feature, "" for others · failures: names of `kubelab.course.faults.FAULTS`, in the order of
     the buttons; by default all that the app can take · predict: whether buttons are locked until a prediction is given.
-
-    `stop()` ends its background threads and leaves the last picture; so do the end of the kernel, the end of the
-    namespace, and a newer panel of the same pods, since a cell may be run again. `close()` takes the picture away, too.
     """
 
-    running: ClassVar[dict[tuple[str, str], FailurePanel]] = {}  # by namespace and selector
+    _esm = script("failure_panel")
+    _css = style("failure_panel")
 
-    _esm = HERE / "failure_panel.js"
-    _css = HERE / "failure_panel.css"
-
-    namespace = traitlets.Unicode().tag(sync=True)
     failures = traitlets.List().tag(
         sync=True
     )  # {"name", "label", "effect", "python", "kubectl"}; POD stands for the pod
@@ -55,11 +47,7 @@ class FailurePanel(anywidget.AnyWidget):
     given = traitlets.Dict().tag(sync=True)  # "failure/pod" -> the answer's key: what unlocks the button for that pod
     verdict = traitlets.Dict().tag(sync=True)  # the newest score: `kubelab.course.predictions.Score.document`
     limits = traitlets.Unicode().tag(sync=True)  # which failures these engines can do
-    beat = traitlets.Int().tag(sync=True)  # grows while the kernel is there; the page cannot be told of its end
-    ended = traitlets.Unicode().tag(sync=True)  # why the picture is the last one; "" while it lives
     chosen = traitlets.Unicode().tag(sync=True)  # the pod that failures and requests go to
-    said = traitlets.Unicode().tag(sync=True)  # the newest thing worth announcing
-    trouble = traitlets.Unicode().tag(sync=True)  # why the picture stands still; "" while it is live
 
     def __init__(
         self,
@@ -69,25 +57,24 @@ class FailurePanel(anywidget.AnyWidget):
         failures: tuple[str, ...] | None = None,
         predict: bool = True,
     ) -> None:
-        self.lab, self.feature = lab, feature
+        self.feature = feature
         self._trials: list[Trial] = []
         names = failures or [name for name in (*FAULTS, *NODE_FAULTS) if not (feature and name in OF_FAULTY)]
         unable = {name: able(lab, name) for name in names}
+        buttons = [button(name, lab.namespace, feature, not unable[name]) for name in names]
+        self._feed = Feed(lab.engines.api_client(), lab.namespace, selector, self._show)
         super().__init__(
-            namespace=lab.namespace,
-            failures=[button(name, lab.namespace, feature, not unable[name]) for name in names],
+            lab,
+            f"Failure panel · {lab.namespace}",
+            selector,
+            failures=buttons,
             questions={name: found for name in names if predict and (found := question_data(name))},
             limits=limits(unable),
         )
-        self.on_msg(self._pressed)
         self.observe(lambda change: self._feed.ask(change.new), "chosen")
-        self._feed = Feed(lab.engines.api_client(), lab.namespace, selector, self._show)
-        if before := self.running.pop((lab.namespace, selector), None):
-            before.stop("a newer panel took its place")
-        self.running[lab.namespace, selector] = self
         self._feed.start()
 
-    def press(self, failure: str, pod: str = "") -> None:
+    def press(self, failure: str, pod: str = "", **_: Any) -> None:
         """Cause a failure, in the chosen pod unless another is named; "node-lost" takes that pod's node, "node-back"
         brings back every node that is away. LabError: it was not taken."""
         if pod:
@@ -121,16 +108,13 @@ class FailurePanel(anywidget.AnyWidget):
             raise LabError("no node is away." if failure == "node-back" else "choose a pod that has a node.")
         return found
 
-    def _pressed(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
-        try:
-            if "predict" in content:
-                self.predict(content["predict"], content.get("answer", ""), content.get("pod", ""))
-            elif self.locked(content.get("press", ""), content.get("pod", "")):
-                self.said = "First say what will happen; then the button is unlocked."
-            else:
-                self.press(content.get("press", ""), content.get("pod", ""))
-        except LabError as error:
-            self.said = str(error)
+    def from_page(self, content: dict[str, Any]) -> None:
+        if "predict" in content:
+            self.predict(content["predict"], content.get("answer", ""), content.get("pod", ""))
+        elif self.locked(content.get("press", ""), content.get("pod", "")):
+            self.said = "First say what will happen; then the button is unlocked."
+        else:
+            super().from_page(content)
 
     def locked(self, failure: str, pod: str) -> bool:
         """Whether a prediction is still due."""
@@ -148,7 +132,6 @@ class FailurePanel(anywidget.AnyWidget):
         news = announcement(self.pods, rows)
         self._settle()
         with self.hold_sync():
-            self.beat += 1
             self.pods, self.events = rows, event_rows(list(view.events.values()), set(view.pods))
             self.answers, self.trouble = list(view.answers), view.trouble
             self.nodes = [node_row(view.nodes[name], self.lab.nodes.off) for name in sorted(view.nodes)]
@@ -156,13 +139,14 @@ class FailurePanel(anywidget.AnyWidget):
                 self.said = news
             if rows and self.chosen not in view.pods:
                 self.chosen = rows[0]["name"]
-            if view.ended:
-                self.ended = "the namespace was deleted"
+            self.words = self.text()
+        if view.ended:
+            self.stop("the namespace was deleted")
 
     def text(self) -> str:
         """The picture in words: one line a pod, one for the requests, and what is wrong if something is."""
         wrong = f"stopped, {self.ended}" if self.ended else self.trouble
-        lines = [f"Failure panel of {self.namespace}" + (f": {wrong}" if wrong else "")]
+        lines = [f"Failure panel of {self.lab.namespace}" + (f": {wrong}" if wrong else "")]
         for row in self.pods:
             mark = ">" if row["name"] == self.chosen else " "
             lines.append(
@@ -176,19 +160,9 @@ class FailurePanel(anywidget.AnyWidget):
         lines += [self.verdict["text"]] if self.verdict else []
         return "\n".join(lines)
 
-    def stop(self, why: str = "panel.stop() was called") -> None:
-        """End the background threads and leave the last picture."""
-        if self._feed.running:
-            self._feed.close()
-            self.ended = why
-
-    def close(self) -> None:
+    def stop(self, why: str = "stop() was called") -> None:
         self._feed.close()
-        super().close()
-
-    def __repr__(self) -> str:
-        """What a saved notebook shows where the widget cannot run: the same in every run."""
-        return f"Failure panel of {self.namespace}: run the cell to use it; `panel.text()` says the same in words."
+        super().stop(why)
 
 
 def limits(unable: dict[str, str]) -> str:
@@ -228,33 +202,25 @@ def node_row(node: dict[str, Any], off: set[str]) -> dict[str, Any]:
     return {
         "name": name,
         "ready": ready and name not in off,
-        "shape": SHAPES["ready" if ready else "failed"],
+        "state": states.of_node(ready),
+        "shape": states.shape(states.of_node(ready)),
         "status": f"{status}, switched off" if name in off else status,
     }
 
 
 def pod_row(pod: podstatus.Pod) -> dict[str, Any]:
     """What the panel shows of a pod: its state by shape and by word."""
-    state = _state(pod)
+    state = states.of_pod(pod)
     return {
         "name": podstatus.name(pod),
         "state": state,
-        "shape": SHAPES[state],
+        "shape": states.shape(state),
         "status": podstatus.status(pod),
         "ready": podstatus.ready_containers(pod),
         "restarts": podstatus.restarts(pod),
         "node": podstatus.node(pod),
         "last": podstatus.last_exit(pod),
     }
-
-
-def _state(pod: podstatus.Pod) -> str:
-    if podstatus.is_terminating(pod):
-        return "leaving"
-    status = podstatus.status(pod)
-    if status in ("Running", "Completed", "Succeeded"):
-        return "ready" if podstatus.is_ready(pod) else "running"
-    return "waiting" if status in ("Pending", "ContainerCreating", "PodInitializing") else "failed"
 
 
 def announcement(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> str:

@@ -78,11 +78,51 @@ function actions(label, choices, press) {
   return { element: h("div", {}, group, effect, twins), draw };
 }
 
+let groups = 0; // radio buttons of one view belong together
+
+/** A question with its possible answers, before something may be pressed; `commit(place, key)` gets the answer.
+ *  `draw(place, text, options)` shows it, and anew only where `place` is another, so that a choice and the focus stay. */
+function prediction(commit, say) {
+  const group = `kubelab-answer-${++groups}`, legend = h("legend"), answers = h("div", { class: "kl-answers" });
+  const given = () => {
+    const answer = answers.querySelector("input:checked")?.value;
+    if (answer) commit(element.dataset.place, answer);
+    else say("Choose one of the answers first.");
+  };
+  const element = h("fieldset", { class: "kl-question" }, legend, answers,
+    h("button", { type: "button", class: "kl-button", onclick: given }, "That is my prediction"));
+  const draw = (place, text, options) => {
+    if (element.dataset.place === place) return;
+    element.dataset.place = place;
+    legend.textContent = text;
+    answers.replaceChildren(...options.map((option) => h("label", {}, h("input", { type: "radio", name: group, value: option.key }), ` ${option.text}`)));
+  };
+  return { element, draw, focus: () => answers.querySelector("input")?.focus() };
+}
+
+/** What became of a prediction: a score of kubelab.course.predictions, as Score.document gives it. */
+function verdict() {
+  const element = h("div", { class: "kl-verdict", role: "status", "aria-live": "polite" });
+  const draw = (score) => {
+    element.hidden = !score.text;
+    if (!score.text) return;
+    fill(element,
+      h("strong", {}, `${score.right ? "✓ As you said" : "✗ Not as you said"}: ${score.failure} in ${score.pod}`),
+      ...score.answers.flatMap((answer) => [
+        h("p", {}, `You said: ${answer.yours}. It was: ${answer.truth}.`),
+        h("p", {}, `Why: ${answer.explain}`),
+        ...(answer.mistaken ? [h("p", {}, `And your answer? ${answer.mistaken}`)] : [])]),
+      h("p", {}, "The records say:"), h("ul", {}, ...score.records.map((record) => h("li", {}, record))));
+  };
+  return { element, draw };
+}
+
 const SILENCE = 10_000; // milliseconds without a beat, of which there is one every two seconds
 
 /** The frame around a lab: title, whether it is live, what was said last, and the picture in words.
- *  `draw`: trait -> function that draws it, called at once and after each change. Returns what render() returns. */
-function frame({ model, el }, children, draw) {
+ *  `draw`: trait -> function that draws it, called at once and after each change. `over(yes)` is told whether the
+ *  picture is the last one. Returns what render() returns. */
+function frame({ model, el }, children, draw, over = () => {}) {
   const state = h("span", { class: "kl-live" });
   const said = h("p", { class: "kl-said", role: "status", "aria-live": "polite" });
   const words = h("pre", { class: "kl-words", tabindex: "0" });
@@ -95,6 +135,7 @@ function frame({ model, el }, children, draw) {
     state.textContent = ended ? `■ stopped: ${ended}. This is the last picture.` : trouble ? `▲ ${trouble}` : "● live";
     state.classList.toggle("kl-trouble", Boolean(trouble || ended));
     el.classList.toggle("kl-ended", Boolean(ended));
+    over(Boolean(ended));
   }
 
   function drawProgress() {

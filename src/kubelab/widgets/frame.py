@@ -77,6 +77,11 @@ class LabWidget(anywidget.AnyWidget):
         """Do what the button `action` does. LabError: it cannot be done."""
         raise LabError(f"there is no action {action!r}.")
 
+    def from_page(self, content: dict[str, Any]) -> None:
+        """Do what the page has sent. Here a rule for buttons alone has its place: code may press what it likes."""
+        options = dict(content)
+        self.press(options.pop("press", ""), **options)
+
     def text(self) -> str:
         """The picture in words."""
         return self.words
@@ -139,9 +144,8 @@ class LabWidget(anywidget.AnyWidget):
     # -- presses, and the end
 
     def _pressed(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
-        options = dict(content)
         try:
-            self.press(options.pop("press", ""), **options)
+            self.from_page(content)
         except (LabError, TypeError) as error:
             self.said = str(error)
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:

@@ -51,8 +51,8 @@ def test_the_picture_follows_the_cluster(panel: FailurePanel, cluster: ClusterDo
     assert panel.chosen == "web" and panel.pods[0]["shape"] == "●"
     cluster.put(pod("web", ready=False, restarts=1, waiting={"reason": "CrashLoopBackOff"}))
     eventually(lambda: panel.pods[0]["restarts"] == 1, "the restart is shown")
-    assert panel.pods[0]["state"] == "failed" and panel.said == "web was restarted, 1 in all"
-    assert "> ✕ web CrashLoopBackOff, ready 0/1, restarts 1" in panel.text()
+    assert panel.pods[0]["state"] == "crashloop" and panel.said == "web was restarted, 1 in all"
+    assert "> ↻ web CrashLoopBackOff, ready 0/1, restarts 1" in panel.text()
     cluster.drop("web")
     eventually(lambda: panel.pods == [] and panel.said == "web is gone", "the pod has left")
 
@@ -88,9 +88,9 @@ def test_it_says_that_the_api_is_away_and_comes_back(panel: FailurePanel, cluste
 
 def test_stopping_leaves_the_last_picture_and_a_newer_panel_stops_an_older(panel: FailurePanel, cluster: ClusterDouble):
     newer = FailurePanel(lab_on(cluster))
-    assert panel.ended == "a newer panel took its place" and [row["name"] for row in panel.pods] == ["web"]
+    assert panel.ended == "a newer one took its place" and [row["name"] for row in panel.pods] == ["web"]
     newer.stop()
-    assert newer.ended and "stopped, panel.stop() was called" in newer.text()
+    assert newer.ended and "stopped, stop() was called" in newer.text()
     newer.close()
 
 
@@ -100,6 +100,7 @@ def test_a_node_is_lost_and_comes_back_only_where_the_machines_are_the_courses(p
     assert node_row(node, {"node-1"}) | {"shape": ""} == {
         "name": "node-1",
         "ready": False,
+        "state": "ready",
         "shape": "",
         "status": "Ready, switched off",
     }
@@ -137,9 +138,7 @@ def test_it_publishes_at_most_so_often(cluster: ClusterDouble):
 
 def test_its_repr_is_the_same_in_every_run(panel: FailurePanel):
     bundle = panel._repr_mimebundle_()[0]
-    assert (
-        bundle["text/plain"] == "Failure panel of lab: run the cell to use it; `panel.text()` says the same in words."
-    )
+    assert bundle["text/plain"] == "Failure panel · lab: run the cell to use it; `.text()` says the same in words."
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,11 @@ def test_what_is_not_there_is_refused(tmp_path: Path):
 
 
 def test_the_widget_judges_what_the_page_sends(tmp_path: Path):
-    widget = Widget(SimpleNamespace(chapter="04", progress=Progress(tmp_path)))
+    widget = Widget(SimpleNamespace(chapter="04", namespace="lab", progress=Progress(tmp_path)))
     right = next(found for found in load("04") if found.id == "oom").right
-    widget._answered(widget, {"id": "oom", "letter": right}, [])
+    widget._pressed(widget, {"press": "answer", "id": "oom", "letter": right}, [])
     assert widget.judged["oom"]["right"] and widget.judged["oom"]["text"] in widget.text()
-    widget._answered(widget, {"id": "oom", "letter": "z"}, [])
+    widget._pressed(widget, {"press": "answer", "id": "oom", "letter": "z"}, [])
     assert "none of the answers" in widget.said and widget.judged["oom"]["right"]
     assert all("why" not in answer for found in widget.questions for answer in found["answers"])
+    widget.close()

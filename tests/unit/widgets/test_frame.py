@@ -9,7 +9,7 @@ import pytest
 
 from kubelab.course.errors import LabError
 from kubelab.widgets import states
-from kubelab.widgets.frame import LabWidget, script, style
+from kubelab.widgets.frame import HERE, LabWidget, script, style
 
 
 class Lab(LabWidget):
@@ -71,9 +71,7 @@ def test_a_newer_one_takes_the_place_of_the_one_before(lab):
     assert not [each for each in threading.enumerate() if each.name.startswith("kubelab-Lab-") and not each.daemon]
 
 
-@pytest.mark.parametrize(
-    "name", ["timeline", "probe_budget", "reconcile_trace", "failure_grid", "pod_anatomy", "blast_radius"]
-)
+@pytest.mark.parametrize("name", sorted(path.stem for path in HERE.glob("*.js") if path.stem != "frame"))
 def test_every_script_has_the_frame_in_front_and_one_export(name):
     assert script(name).count("export default") == 1 and "function frame(" in script(name)
     assert ".kl-lab {" in style(name)
