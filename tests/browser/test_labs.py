@@ -137,3 +137,49 @@ def test_one_line_is_changed_and_the_layers_show_it(page, desk, screenshot):
     lab.locator(".kl-freshlayer summary").click()
     expect(lab.locator(".kl-freshlayer ul")).to_contain_text("/hello.py")
     screenshot("02_layer_lab")
+
+
+@pytest.mark.timeout(240)
+def test_a_blow_is_predicted_dealt_and_explained(page, desk, screenshot):
+    lab = opened(
+        page,
+        desk,
+        "01",
+        'lab.apply("monolith.yaml"); lab.apply("microservices.yaml")\n'
+        'for name in ("shop", "catalog", "orders", "payments"):\n    lab.wait_for(f"deployment/{name}", "complete")',
+        "from kubelab.widgets.blast_radius import BlastRadius\nBlastRadius(lab)",
+    )
+    blow = lab.get_by_role("button", name="Exception")
+    expect(blow).to_have_attribute("aria-disabled", "true")
+    blow.focus()
+    page.keyboard.press("Enter")  # locked: leads to the question
+    expect(lab.locator(".kl-question input").first).to_be_focused()
+    page.keyboard.press("Space")
+    lab.get_by_role("button", name="That is my prediction").press("Enter")
+    expect(blow).to_have_attribute("aria-disabled", "false")
+    expect(lab.locator(".kl-question")).to_be_hidden()
+    blow.press("Enter")
+    verdict = lab.locator(".kl-verdict")
+    expect(verdict).to_contain_text("✗ Not as you said: error in payments", timeout=SOON)
+    expect(verdict).to_contain_text("both lose the same features")
+    expect(verdict).to_contain_text("microservices, browse: all answered")
+    lab.get_by_role("button", name="catalog").click()
+    expect(blow).to_have_attribute("aria-disabled", "true")
+    screenshot("01_blast_radius")
+
+
+@pytest.mark.timeout(240)
+def test_the_anatomy_is_looked_at_again_and_one_port_is_wanted_twice(page, desk, screenshot):
+    lab = opened(
+        page,
+        desk,
+        "03",
+        'lab.apply("web.yaml"); lab.apply("pair.yaml"); lab.wait_for("pod/web"); lab.wait_for("pod/pair")',
+        'from kubelab.widgets.pod_anatomy import PodAnatomy\nPodAnatomy(lab, "pair", beside="web")',
+    )
+    expect(lab).to_contain_text("companion")
+    for button in lab.locator(".kl-button").all():
+        button.click()
+        expect(lab.locator(".kl-doing")).to_be_hidden(timeout=SOON)
+    expect(lab).to_contain_text("CrashLoopBackOff")
+    screenshot("03_pod_anatomy")

@@ -216,7 +216,9 @@ def question_text(failure: str) -> str:
 
 
 def label(failure: str) -> str:
-    return (FAULTS.get(failure) or NODE_FAULTS[failure]).label
+    """What a button calls the failure. A blow to both shops may be a release, which is none."""
+    found = FAULTS.get(failure) or NODE_FAULTS.get(failure)
+    return found.label if found else failure.capitalize()
 
 
 def window(failure: str, pod: dict[str, Any]) -> float:

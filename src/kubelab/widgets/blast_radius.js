@@ -3,7 +3,16 @@
 function render({ model, el }) {
   const forms = model.get("forms");
   const modules = h("div", { class: "kl-buttons", role: "group", "aria-label": "Module" });
-  const buttons = actions("Blow", model.get("buttons"), (name) => model.send({ press: name }));
+  const question = model.get("question");
+  const asking = prediction((place, answer) => { const [what, module] = place.split("/"); model.send({ predict: what, module, answer }); },
+    (words) => model.set("said", words));
+  const score = verdict();
+  const buttons = actions("Blow", model.get("buttons"), (name) => model.send({ press: name }), (choice, pressed) => {
+    const module = model.get("module");
+    asking.element.hidden = !choice.locked;
+    asking.draw(`${choice.name}/${module}`, `${choice.label} in ${module}. First your prediction: ${question.text}`, question.options);
+    if (pressed) asking.focus();
+  });
   const sides = h("div", { class: "kl-sides" });
   const results = h("tbody");
   const parts = {};
@@ -62,12 +71,13 @@ function render({ model, el }) {
 
   return frame({ model, el }, [
     h("p", { class: "kl-step" }, "1. Choose a module"), modules,
-    h("p", { class: "kl-step" }, "2. Deal the same blow to both forms"), buttons.element,
+    h("p", { class: "kl-step" }, "2. Predict, then deal the same blow to both forms"), buttons.element, asking.element, score.element,
     h("p", { class: "kl-step" }, "3. What the customers see, newest at the right"), sides,
     h("div", { class: "kl-scroll" }, h("table", {}, h("caption", {}, "What each blow cost"),
       h("thead", {}, h("tr", {}, ...["Blow", "Feature", ...Object.keys(forms)].map((title) => h("th", { scope: "col" }, title)))), results)),
   ], {
     module: drawModules, buttons: () => buttons.draw(model.get("buttons")), strips: drawStrips, results: drawResults,
+    verdict: () => score.draw(model.get("verdict")),
     memory: () => { for (const [form, value] of Object.entries(model.get("memory"))) parts[form].memory.textContent = `${value} MiB`; },
   });
 }

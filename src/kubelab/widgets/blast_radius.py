@@ -1,8 +1,11 @@
 """Blast radius: the same blow to both forms of the shop under load; who loses requests, how many, for how long.
 
 radius = BlastRadius(lab)                              # with monolith.yaml and microservices.yaml applied
+radius.predict("deadlock", "same", "payments")         # whose customers lose more: monolith, microservices, same, none
 radius.deal("deadlock", "payments"); radius.wait()     # or "crash", "error", "slow", "release"
-print(radius.table())
+print(radius.table()); radius.score()
+
+A button is locked until its blow to the chosen module was predicted; code may deal what it likes.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from typing import Any
 
 import traitlets
 
+from kubelab.course import blast_prediction
 from kubelab.course.blast import FAULTS, FORMS, MODULES, Blow, app_of, memory
+from kubelab.course.errors import LabError
 from kubelab.course.lab import Lab
 from kubelab.course.load import Load
 from kubelab.course.tables import Table
@@ -51,14 +56,47 @@ class BlastRadius(LabWidget):
         sync=True
     )  # {"what", "forms": {form: {"verdicts", "lost", "seconds"}}}, newest first
 
+    question = traitlets.Dict().tag(sync=True)  # {"text", "options": [{"key", "text"}]}, the same for each blow
+    given = traitlets.Dict().tag(sync=True)  # "blow/module" -> the answer's key: what unlocks the button
+    verdict = traitlets.Dict().tag(sync=True)  # the newest score: `kubelab.course.predictions.Score.document`
+
     def __init__(self, lab: Lab) -> None:
-        super().__init__(lab, f"Blast radius · {lab.namespace}")
-        self.observe(lambda _: self._draw_buttons(), "module")
+        asked = blast_prediction.QUESTION
+        options = [{"key": key, "text": text} for key, text in asked.options.items()]
+        super().__init__(lab, f"Blast radius · {lab.namespace}", question={"text": asked.text, "options": options})
+        self.observe(lambda _: self._draw_buttons(), ["module", "given"])
         self._draw_buttons()
         self.words = "Nothing has been dealt yet."
 
     def press(self, action: str, **_: Any) -> None:
         self.deal(action, self.module)
+
+    def from_page(self, content: dict[str, Any]) -> None:
+        if "predict" in content:
+            self.predict(content["predict"], content.get("answer", ""), content.get("module", ""))
+        elif self.locked(content.get("press", ""), self.module):
+            self.said = "First say what will happen; then the button is unlocked."
+        else:
+            super().from_page(content)
+
+    def locked(self, what: str, module: str) -> bool:
+        """Whether a prediction is still due."""
+        return what in LABELS and f"{what}/{module}" not in self.given
+
+    def predict(self, what: str, answer: str, module: str = "payments") -> None:
+        """Commit to what a blow to a module will do. LabError: there is no such blow, module or answer."""
+        if what not in LABELS:
+            raise LabError(f"there is no blow {what!r}; there are {', '.join(LABELS)}.")
+        blast_prediction.check(module, answer)
+        self.module = module
+        self.given = {**self.given, f"{what}/{module}": answer}
+        self.said = f"Prediction noted: {blast_prediction.QUESTION.options[answer]}."
+
+    def score(self) -> None:
+        """Print what became of the newest prediction, and why. LabError: none was given before a blow."""
+        if not self.verdict:
+            raise LabError('nothing was predicted and then dealt. Next: `radius.predict("deadlock", …)`.')
+        print(self.verdict["text"])
 
     def deal(self, what: str, module: str = "payments") -> None:
         """Begin: load on both shops, and the same blow to the same module; `wait()` blocks until it is over."""
@@ -95,6 +133,14 @@ class BlastRadius(LabWidget):
             self.results = [{"what": name, "forms": found}, *self.results]
             self.words = str(self.table())
             self.said = "; ".join(f"{form}: {radius(found[form]['verdicts'])}" for form in FORMS)
+            self._score(blow, verdicts, {form: found[form]["lost"] for form in FORMS})
+
+    def _score(self, blow: Blow, verdicts: blast_prediction.Verdicts, lost: dict[str, dict[str, int]]) -> None:
+        if self.locked(blow.what, blow.module):
+            return
+        given = self.given[f"{blow.what}/{blow.module}"]
+        score = blast_prediction.score(blow.what, blow.module, given, verdicts, lost)
+        self.verdict = self.lab.keep(score).document()
 
     def _draw(self, loads: dict[str, Load]) -> None:
         self.strips = {
@@ -127,6 +173,7 @@ class BlastRadius(LabWidget):
                     "python": f'radius.deal("{name}", "{self.module}")',
                     "terminal": terminal,
                     "able": True,
+                    "locked": self.locked(name, self.module),
                 }
             )
         self.buttons = rows

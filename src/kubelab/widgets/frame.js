@@ -49,8 +49,9 @@ function slider(label, { min, max, step = 1, value, unit = "" }, oninput) {
 }
 
 /** Buttons with what they do in words, and their Python and terminal twins under them.
- *  `choices`: [{ name, label, effect, python, terminal, able }]; `press(name)` is called with the one that was pressed. */
-function actions(label, choices, press) {
+ *  `choices`: [{ name, label, effect, python, terminal, able, locked }]; `press(name)` is called with the one that was
+ *  pressed, `turned(choice, pressed)` with the one that is looked at, and if it is locked, with the one that was pressed. */
+function actions(label, choices, press, turned = () => {}) {
   const effect = h("p", { class: "kl-effect" }), python = h("code"), terminal = h("code");
   let shown = choices[0]?.name;
   const show = (choice) => {
@@ -58,11 +59,16 @@ function actions(label, choices, press) {
     effect.textContent = `${choice.label}: ${choice.effect}.`;
     python.textContent = choice.python;
     terminal.textContent = choice.terminal;
+    turned(choice, false);
   };
   const button = (choice) => h("button", {
-    type: "button", class: "kl-button", "data-press": choice.name, "aria-disabled": String(choice.able === false),
+    type: "button", class: "kl-button", "data-press": choice.name, "aria-disabled": String(choice.able === false || Boolean(choice.locked)), "data-locked": Boolean(choice.locked),
     onfocus: () => show(choice), onmouseenter: () => show(choice),
-    onclick: ({ currentTarget }) => { show(choice); if (currentTarget.getAttribute("aria-disabled") !== "true") press(choice.name); },
+    onclick: ({ currentTarget }) => {
+      show(choice);
+      if (currentTarget.getAttribute("aria-disabled") !== "true") press(choice.name);
+      else if (choice.locked) turned(choice, true);
+    },
   }, choice.label);
   const group = h("div", { class: "kl-buttons", role: "group", "aria-label": label });
   const draw = (list) => {
