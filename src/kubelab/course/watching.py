@@ -5,6 +5,8 @@ The objects are plain dicts, as in YAML. It is client-go's reflector in small: a
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import threading
 import time
@@ -19,6 +21,45 @@ from kubernetes.client.rest import ApiException
 Object = dict[str, Any]
 Snapshot = dict[str, Object]  # by name
 READ_TIMEOUT = 5  # seconds after which a watch is opened anew, so that a stop is noticed
+FINISH = 3.0  # seconds that the interpreter's end waits for calls under way
+
+
+class _Calls:
+    """The API calls that threads are in, so that none is in one when the interpreter ends.
+
+    The client's methods are checked by pydantic, which is Rust: Python ends a daemon thread by unwinding its stack, and
+    a stack with Rust in it is not unwound, the whole process is aborted instead.
+    """
+
+    def __init__(self) -> None:
+        self._running, self._ended, self._changed = 0, False, threading.Condition()
+        atexit.register(self._end)
+
+    def counted(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """The same method. urllib3's HTTPError: the interpreter ends."""
+
+        @functools.wraps(method)
+        def call(*arguments: Any, **options: Any) -> Any:
+            with self._changed:
+                if self._ended:
+                    raise urllib3.exceptions.HTTPError("the kernel ends")
+                self._running += 1
+            try:
+                return method(*arguments, **options)
+            finally:
+                with self._changed:
+                    self._running -= 1
+                    self._changed.notify_all()
+
+        return call
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.wait_for(lambda: not self._running, FINISH)
+
+
+_calls = _Calls()
 
 
 def snapshots(
@@ -33,6 +74,7 @@ def snapshots(
     After READ_TIMEOUT seconds without a change the same snapshot comes again. `list_function` is a method of the
     `kubernetes` client such as `CoreV1Api.list_namespaced_pod`; ApiException and urllib3's errors are the caller's.
     """
+    list_function = _calls.counted(list_function)
     while not _over(stop, deadline):
         listed = json.loads(list_function(*arguments, **options, _preload_content=False).data)
         objects = {item["metadata"]["name"]: item for item in listed["items"]}
@@ -77,6 +119,7 @@ def changes(
     False: what happened meanwhile is then found by comparing, as it is after a gap (410 Gone).
     """
     known = {} if known is None else known
+    list_function = _calls.counted(list_function)
     while not stop.is_set():
         listed = json.loads(list_function(*arguments, **options, _preload_content=False).data)
         version = listed["metadata"]["resourceVersion"]
