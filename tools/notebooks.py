@@ -105,7 +105,7 @@ def run(path: Path, rules: Rules, *, fresh: bool = False) -> NotebookNode:
     """The notebook as it would be saved after a run from its first cell to its last."""
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    kept = {} if fresh else {cell.source: copy.deepcopy(cell.outputs) for cell in code if is_ignored(cell)}
+    kept = {} if fresh else {(cell.id, cell.source): copy.deepcopy(cell.outputs) for cell in code if is_ignored(cell)}
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -118,7 +118,7 @@ def run(path: Path, rules: Rules, *, fresh: bool = False) -> NotebookNode:
     notebook.metadata = NotebookNode({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     for number, cell in enumerate(code, start=1):
         cell.execution_count = number  # its place, as in any fresh run; nbval takes a cell without one for not run
-        cell.outputs = kept.get(cell.source) or list(normalised(cell.outputs, rules))
+        cell.outputs = kept.get((cell.id, cell.source)) or list(normalised(cell.outputs, rules))
     return notebook
 
 

@@ -308,7 +308,7 @@ WRONG: list[tuple[str, str, Answer, str]] = [  # number, what is wrong, the answ
 def test_the_check_fails_then_wrong_answers_get_their_hints_then_the_solution_passes(lab: Lab, number: str, capsys):
     own = lab.exercise(number)
     assert number in capsys.readouterr().out
-    assert lab.check(number) is False, capsys.readouterr().out
+    assert not lab.check(number), capsys.readouterr().out
     assert "Hint:" in capsys.readouterr().out
     wrong = [row for row in WRONG if row[0] == number]
     assert len(wrong) >= 2
@@ -317,7 +317,7 @@ def test_the_check_fails_then_wrong_answers_get_their_hints_then_the_solution_pa
         seen: list[str] = []
 
         def hinted(what: str = what, hint: str = hint, seen: list[str] = seen) -> bool:
-            assert lab.check(number) is False, what
+            assert not lab.check(number), what
             seen[:] = [capsys.readouterr().out]
             return hint in " ".join(seen[0].split())
 
@@ -334,7 +334,7 @@ def test_the_check_fails_then_wrong_answers_get_their_hints_then_the_solution_pa
 
 def test_an_exercise_that_was_not_begun_says_so(lab: Lab, capsys):
     lab.reset("3")
-    assert lab.check("3.1") is False
+    assert not lab.check("3.1")
     assert "lab.exercise('3.1')" in capsys.readouterr().out
     with pytest.raises(course.LabError, match=r"there are 1\.1"):
         lab.check("9.9")

@@ -38,11 +38,9 @@ def check(module: str, answer: str) -> None:
         raise LabError(f"{answer!r} is none of the answers to: {QUESTION.text}\n{given}")
 
 
-def score(what: str, module: str, given: str, verdicts: Verdicts, lost: Mapping[str, Mapping[str, int]]) -> Score:
-    """`what`: the blow's name · `given`: the answer · `lost`: form -> feature -> requests that nobody answered."""
+def score(what: str, module: str, given: str, verdicts: Verdicts) -> Score:
+    """`what`: the blow's name · `given`: the answer."""
     records = [
-        f"{form}, {feature}: {word}" + (f", {lost[form][feature]} requests" if lost[form][feature] else "")
-        for form, features in verdicts.items()
-        for feature, word in features.items()
+        f"{form}, {feature}: {word}" for form, features in verdicts.items() for feature, word in features.items()
     ]
     return Score(what, module, 0.0, [Answer(QUESTION, given, truth(verdicts))], records)

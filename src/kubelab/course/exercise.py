@@ -76,6 +76,22 @@ class Exercise:
         return f"ex{self.number.partition('.')[2]}"
 
 
+class Verdict:
+    """What a check came to. True where the exercise is solved; a notebook shows nothing more of it, for all is said."""
+
+    def __init__(self, passed: bool) -> None:
+        self.passed = passed
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        return "Passed." if self.passed else "Not yet."
+
+    def _ipython_display_(self) -> None:
+        """Nothing: `lab.check` has printed what there is to say."""
+
+
 def staying(documents: Iterable[Object]) -> list[Object]:
     """The same, but that pods without an owner tolerate a node that is lost for a while: no controller would make
     them again, and a chapter that loses their node is not to take away what the student has begun."""

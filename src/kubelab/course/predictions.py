@@ -30,6 +30,7 @@ from .recorder import Recorder
 QUIET = 5.0  # seconds in which nothing happened before "nothing" is believed, where no probe has a say
 AFTERWARDS = 1.0  # seconds for what follows at once: the service's endpoints, the pod's condition
 TAKES = {"leak": 8.0, "slow-start": 10.0, "wrong-probe": 12.0, "wrong-image": 15.0, "no-memory": 10.0, "delete": 15.0}
+PROBES = ("livenessProbe", "startupProbe", "readinessProbe")
 NODE_NOTICED = 60.0  # seconds until the control plane holds a silent node for lost, upstream's 50 and a little
 
 
@@ -230,7 +231,11 @@ def window(failure: str, pod: dict[str, Any]) -> float:
     probes = [container.get("livenessProbe") for container in spec["containers"]]
     slowest = max((budget(probe) for probe in probes if probe), default=0.0)
     grace = spec.get("terminationGracePeriodSeconds", 30) if slowest else 0
-    return max(TAKES.get(failure, QUIET), QUIET) + slowest + grace
+    waits = any(kind in container for container in spec["containers"] for kind in PROBES)
+    takes = (
+        QUIET if failure == "slow-start" and not waits else TAKES.get(failure, QUIET)
+    )  # without one, all is said at once
+    return max(takes, QUIET) + slowest + grace
 
 
 def budget(probe: dict[str, Any]) -> float:

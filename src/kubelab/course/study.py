@@ -37,19 +37,19 @@ class Study:
         print(f"{found.number} {found.title}\n\n{task(found, lab)}\n\nThen: lab.check({number!r})")
         return lab
 
-    def check(self: Lab, number: str) -> bool:
+    def check(self: Lab, number: str) -> exercise.Verdict:
         """Look whether an exercise's outcome is there; print what was found, what was expected, and one hint."""
         found = checks.find(number)
         lab = self._lab_of(found)
         print(f"{found.number} {found.title}")
         if not _is_begun(lab):
             print(f"  It was not begun. Next: lab.exercise({number!r}).")
-            return False
+            return exercise.Verdict(False)
         results = exercise.findings(found, lab)
-        passed = all(result.ok for result in results)
-        print(*results, "Passed." if passed else "Not yet.", sep="\n")
-        self.progress.checked(number, passed)
-        return passed
+        verdict = exercise.Verdict(all(result.ok for result in results))
+        print(*results, verdict, sep="\n")
+        self.progress.checked(number, verdict.passed)
+        return verdict
 
     def reset(self: Lab, what: str = "") -> None:
         """Begin anew: an exercise ("4.3"), a chapter with its exercises ("04"), or everything (""). Progress stays."""

@@ -133,13 +133,13 @@ class BlastRadius(LabWidget):
             self.results = [{"what": name, "forms": found}, *self.results]
             self.words = str(self.table())
             self.said = "; ".join(f"{form}: {radius(found[form]['verdicts'])}" for form in FORMS)
-            self._score(blow, verdicts, {form: found[form]["lost"] for form in FORMS})
+            self._score(blow, verdicts)
 
-    def _score(self, blow: Blow, verdicts: blast_prediction.Verdicts, lost: dict[str, dict[str, int]]) -> None:
+    def _score(self, blow: Blow, verdicts: blast_prediction.Verdicts) -> None:
         if self.locked(blow.what, blow.module):
             return
         given = self.given[f"{blow.what}/{blow.module}"]
-        score = blast_prediction.score(blow.what, blow.module, given, verdicts, lost)
+        score = blast_prediction.score(blow.what, blow.module, given, verdicts)
         self.verdict = self.lab.keep(score).document()
 
     def _draw(self, loads: dict[str, Load]) -> None:
