@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import lzma
 import os
 import tarfile
 import tempfile
-import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,13 +17,14 @@ from kubelab.engine import query
 from kubelab.engine.answers import encode, json_stream
 from kubelab.engine.builder import fetching
 from kubelab.engine.builder.builder import Builder, BuildFailed, Options
-from kubelab.engine.builder.context import BuildContext, plain
+from kubelab.engine.builder.context import BuildContext
 from kubelab.engine.builder.dockerfile import Dockerfile, DockerfileError, parse
 from kubelab.engine.builder.limits import Limits
 from kubelab.engine.builder.running import CommandFailed
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.engine.pulling import credentials_by_host
+from kubelab.images.compressed import decompressed
 from kubelab.images.limits import copy_limited
 from kubelab.images.reference import Reference
 from kubelab.images.reference import parse as parse_reference
@@ -99,13 +98,13 @@ async def _fetch_context(engine: Engine, url: str, target: IO[bytes]) -> None:
 
 def _as_context(file: IO[bytes], target: IO[bytes]) -> None:
     try:
-        tar = plain(file)
+        tar = decompressed(file)
         with tarfile.open(fileobj=tar, mode="r:"):
             tar.seek(0)
             copy_limited(tar, target)
             target.seek(0)
             return
-    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError):
+    except (tarfile.TarError, OSError):
         file.seek(0)
     writer, info = TarWriter(target), tarfile.TarInfo("Dockerfile")
     info.size = os.fstat(file.fileno()).st_size
@@ -116,8 +115,8 @@ def _as_context(file: IO[bytes], target: IO[bytes]) -> None:
 
 def _open_context(body: IO[bytes]) -> BuildContext:
     try:
-        return BuildContext(plain(body))
-    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error) as error:
+        return BuildContext(decompressed(body))
+    except tarfile.TarError as error:
         raise DockerError(400, f"the build context is no tar archive: {error}") from None
 
 

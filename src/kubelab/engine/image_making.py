@@ -16,7 +16,6 @@ from aiohttp import web
 from kubelab.engine import query
 from kubelab.engine.answers import encode, json_answer
 from kubelab.engine.builder import config_changes, steps
-from kubelab.engine.builder.context import plain
 from kubelab.engine.builder.run_config import RunConfig
 from kubelab.engine.containers import read_json
 from kubelab.engine.containers_record import Container
@@ -24,6 +23,7 @@ from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.engine.query import receive
 from kubelab.images import changes
+from kubelab.images.compressed import decompressed
 from kubelab.images.reference import Reference, parse
 from kubelab.images.unpack import UnsafeArchive
 
@@ -92,7 +92,7 @@ async def import_tar(engine: Engine, request: web.Request) -> web.Response:
 
 def _import(engine: Engine, body: IO[bytes], config: RunConfig | None, message: str) -> str:
     try:
-        with plain(body) as tar:
+        with decompressed(body) as tar:
             layer = engine.store.register_layer(tar)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         if isinstance(error, UnsafeArchive):

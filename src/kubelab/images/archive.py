@@ -8,17 +8,17 @@ layout. An archive that has the last alone is read, too.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import json
 import tarfile
-import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from kubelab.images import compressed
 from kubelab.images.blobs import digest_of
 from kubelab.images.layers import chain_ids
 from kubelab.images.reference import InvalidReference, parse
 from kubelab.images.tarstream import TarWriter
+from kubelab.images.unsafe import UnsafeArchive
 
 if TYPE_CHECKING:
     from kubelab.images.store import Image, ImageStore
@@ -141,12 +141,14 @@ def _entry(name: str, type: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
 
 
 def load(store: ImageStore, source: BinaryIO) -> list[Image]:
-    """Load every image of the archive. `source` is a seekable file, plain or gzip."""
+    """Load every image of the archive. `source` is a seekable file, plain or compressed."""
     try:
-        with tarfile.open(fileobj=source, mode="r:*") as tar:
+        with tarfile.open(fileobj=compressed.decompressed(source), mode="r:") as tar:
             items = _docker_manifest(tar) if _has(tar, "manifest.json") else _oci_manifest(tar)
             return [_load_image(store, tar, item) for item in items]
-    except (tarfile.TarError, KeyError, TypeError, json.JSONDecodeError, zlib.error, EOFError) as error:
+    except (InvalidArchive, UnsafeArchive):
+        raise
+    except (tarfile.TarError, KeyError, TypeError, ValueError, AttributeError) as error:  # JSON may be of any shape
         raise InvalidArchive(f"invalid archive: {error}") from error
 
 
@@ -164,7 +166,7 @@ def _load_image(store: ImageStore, tar: tarfile.TarFile, item: dict[str, Any]) -
             if store.has_layer(known):
                 made.append(known)
                 continue
-            layer = store.register_layer(_plain(_open(tar, name)), made[-1] if made else None)
+            layer = store.register_layer(compressed.stream(_open(tar, name)), made[-1] if made else None)
             made.append(layer.chain_id)
             if layer.diff_id != diff_id:
                 raise InvalidArchive(f"invalid diffID for layer {name}: expected {diff_id!r}, got {layer.diff_id!r}")
@@ -226,10 +228,3 @@ def _open(tar: tarfile.TarFile, name: str) -> BinaryIO:
     if content is None:
         raise InvalidArchive(f"invalid archive: {name} is missing")
     return content  # type: ignore[return-value]
-
-
-def _plain(content: BinaryIO) -> BinaryIO:
-    """The layer's tar, decompressed where it is gzip."""
-    magic = content.read(2)
-    content.seek(0)
-    return gzip.open(content) if magic == b"\x1f\x8b" else content  # type: ignore[return-value]

@@ -7,12 +7,16 @@ import lzma
 import tarfile
 
 import pytest
+import zstandard
 
 from engines.engine import facts, facts_seen
 from harness_images import hardlink, make_tar, symlink
-from kubelab.engine.builder.context import BuildContext, plain
+from kubelab.engine.builder.context import BuildContext
 from kubelab.engine.builder.source import hashed
+from kubelab.images.compressed import decompressed
 from kubelab.images.unpack import UnsafeArchive
+
+ZSTD = zstandard.ZstdCompressor().compress
 
 
 def context(files):
@@ -69,9 +73,9 @@ def test_names_outside_are_refused(name):
         context({name: "x"})
 
 
-@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress, ZSTD])
 def test_compressed_contexts(compress):
-    with plain(io.BytesIO(compress(make_tar({"f": "x"})))) as file:
+    with decompressed(io.BytesIO(compress(make_tar({"f": "x"})))) as file:
         assert BuildContext(file).open("f").read() == b"x"
 
 

@@ -5,37 +5,17 @@ It is not unpacked: what COPY takes is read from the tar by name, so nothing in 
 
 from __future__ import annotations
 
-import bz2
 import copy
-import gzip
-import lzma
 import posixpath
 import tarfile
-import tempfile
 from collections.abc import Hashable, Iterator
 from typing import IO
 
 from kubelab.engine.builder.ignore import ignored, read_patterns
 from kubelab.engine.builder.source import MAX_LINKS, Source
 from kubelab.engine.errors import DockerError
-from kubelab.images.limits import Count, copy_limited
+from kubelab.images.limits import Count
 from kubelab.images.unpack import entry_path
-
-_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-
-
-def plain(file: IO[bytes]) -> IO[bytes]:
-    """The tar `file`, decompressed into a temporary file where it is compressed."""
-    start = file.read(6)
-    file.seek(0)
-    opener = next((opener for magic, opener in _COMPRESSED.items() if start.startswith(magic)), None)
-    if opener is None:
-        return file
-    target = tempfile.TemporaryFile()  # noqa: SIM115 (handed to the caller)
-    with opener(file) as source:
-        copy_limited(source, target)
-    target.seek(0)
-    return target
 
 
 class BuildContext(Source):

@@ -7,20 +7,18 @@ several need a folder as their destination; a folder's content is copied, not th
 from __future__ import annotations
 
 import copy
-import lzma
 import posixpath
 import stat
 import tarfile
-import zlib
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, BinaryIO
 
 from kubelab.engine.builder.addition import Addition, Opener
-from kubelab.engine.builder.context import plain
 from kubelab.engine.builder.dockerfile import Instruction
 from kubelab.engine.builder.source import Source, hashed
+from kubelab.images.compressed import decompressed
 from kubelab.images.limits import Count
 from kubelab.images.unpack import UnsafeArchive, entry_path
 from kubelab.images.view import MergedView
@@ -151,10 +149,10 @@ def _chowned(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _archive(content: IO[bytes]) -> tarfile.TarFile | None:
-    """The tar that a file is (plain, gzip, bzip2, xz), or None."""
+    """The tar that a file is or None."""
     try:
-        archive = tarfile.open(fileobj=plain(content), mode="r:")  # noqa: SIM115 (read when the layer is written)
-    except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error):
+        archive = tarfile.open(fileobj=decompressed(content), mode="r:")  # noqa: SIM115 (read when the layer is written)
+    except (tarfile.TarError, OSError):
         return None
     return archive if archive.next() else None
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
 import hashlib
 import json
 import tarfile
 import tempfile
-import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import IO
 
+from kubelab.images import compressed
 from kubelab.images.layers import chain_ids
 from kubelab.images.reference import Reference
-from kubelab.images.registry import compression
 from kubelab.images.registry.client import CHUNK, Registry
 from kubelab.images.registry.errors import Interrupted
 from kubelab.images.registry.manifests import (
@@ -187,8 +185,8 @@ class _Pull:
 
     def _register(self, file: IO[bytes], diff_id: str, parent: str | None) -> None:
         try:
-            layer = self._store.register_layer(compression.plain(file), parent)
-        except (EOFError, tarfile.TarError, gzip.BadGzipFile, zlib.error) as error:
+            layer = self._store.register_layer(compressed.stream(file), parent)
+        except tarfile.TarError as error:
             raise InvalidManifest(f"failed to register layer: {error}") from error
         if layer.diff_id != diff_id:
             raise InvalidManifest("layers from manifest don't match image configuration")
