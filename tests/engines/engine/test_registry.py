@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -25,10 +26,16 @@ http: {{addr: "127.0.0.1:0"}}
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory) -> Iterator[str]:
     """A running registry's `host:port`."""
+    folder = tmp_path_factory.mktemp("registry")
+    with serving(folder, CONFIG.format(folder=folder / "data")) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def serving(folder: Path, config: str) -> Iterator[str]:
     if not shutil.which("docker-registry"):
         pytest.skip("docker-registry is not on PATH")
-    folder = tmp_path_factory.mktemp("registry")
-    (folder / "config.yml").write_text(CONFIG.format(folder=folder / "data"))
+    (folder / "config.yml").write_text(config)
     command = ["docker-registry", "serve", str(folder / "config.yml")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         try:

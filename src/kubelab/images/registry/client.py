@@ -46,7 +46,7 @@ class Registry:
 
     def __init__(self, reference: Reference, credentials: Credentials | None = None, *, actions: str = "pull") -> None:
         self.reference, self._credentials = reference, credentials or Credentials()
-        self._scope = f"repository:{reference.path}:{actions}"
+        self._scope, self._pushes = f"repository:{reference.path}:{actions}", "push" in actions
         self._authorization = ""
         self.base = ""  # "https://host", known from the first request on
         self._session: aiohttp.ClientSession | None = None
@@ -90,9 +90,7 @@ class Registry:
     async def _authorize(self, header: str) -> None:
         challenge = Challenge.parse(header)
         if challenge.scheme == "basic":
-            if not self._credentials.username:
-                raise RegistryError(f'Get "{self.base}/v2/": no basic auth credentials', 500, "UNAUTHORIZED")
-            self._authorization = self._credentials.basic
+            self._authorization = self._credentials.basic if self._credentials.username else ""
         elif challenge.scheme == "bearer":
             self._authorization = f"Bearer {await self._token(challenge)}"
 
@@ -140,6 +138,8 @@ class Registry:
                 return
             await answer.read()
         await self._authorize(challenge)
+        if not self._authorization:
+            raise self._without_credentials(method, url)
         async with self._send(method, url, headers=headers, data=data) as answer:
             yield answer
 
@@ -154,6 +154,15 @@ class Registry:
             method, url, headers={**(headers or {}), **own}, data=data, proxy=_proxy(url)
         ) as answer:
             yield answer
+
+    def _without_credentials(self, method: str, url: str) -> RegistryError:
+        """As dockerd puts it, which asks for a manifest by HEAD first; of a push it keeps the reason alone."""
+        asked = "Head" if "/manifests/" in url else method.capitalize()
+        return RegistryError(
+            "no basic auth credentials" if self._pushes else f'{asked} "{url}": no basic auth credentials',
+            500,
+            "UNAUTHORIZED",
+        )
 
     def _is_ours(self, url: str) -> bool:
         return urlsplit(url).netloc == urlsplit(self.base).netloc
