@@ -19,7 +19,7 @@ from kubelab.engine.builder import fetching
 from kubelab.engine.builder.builder import Builder, BuildFailed, Options
 from kubelab.engine.builder.context import BuildContext
 from kubelab.engine.builder.dockerfile import Dockerfile, DockerfileError, parse
-from kubelab.engine.builder.limits import Limits
+from kubelab.engine.builder.limits import NETWORKS, Limits
 from kubelab.engine.builder.running import CommandFailed
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
@@ -29,13 +29,14 @@ from kubelab.images.limits import copy_limited
 from kubelab.images.reference import Reference
 from kubelab.images.reference import parse as parse_reference
 from kubelab.images.registry import RegistryError
+from kubelab.images.registry.manifests import Platform
 from kubelab.images.store import short
 from kubelab.images.tarstream import TarWriter
 from kubelab.runtime.api import RuntimeServiceError
 
 CLASSIC_ONLY = "this engine has the classic builder only: set DOCKER_BUILDKIT=0"
 NOT_HONOURED = (
-    "cpusetcpus", "cpusetmems", "cgroupparent", "securityopt", "isolation", "outputs",
+    "cpusetcpus", "cpusetmems", "cgroupparent", "securityopt", "outputs",
 )  # fmt: skip
 EXPECTED = (
     BuildFailed,
@@ -126,15 +127,23 @@ def _options(request: web.Request) -> Options:
         raise DockerError(400, "squash is only supported with experimental mode")
     if request.query.get("version", "1") not in ("", "1"):
         raise DockerError(501, CLASSIC_ONLY)
-    network = request.query.get("networkmode", "")
-    if network not in ("", "default", "bridge"):
-        raise DockerError(501, f"networkmode={network} is not supported by this engine: leave it out")
+    isolation, platform = request.query.get("isolation", ""), request.query.get("platform", "")
+    if (network := request.query.get("networkmode", "")) not in NETWORKS:
+        raise DockerError(
+            501, f"networkmode={network} is not supported by this engine: there are none, host and default"
+        )
+    if isolation.lower() not in ("", "default"):  # moby: container.Isolation.IsValid, of Linux
+        raise DockerError(400, f'unsupported isolation: "{isolation}"')
+    try:
+        Platform.parse(platform)
+    except ValueError as error:
+        raise DockerError(400, str(error)) from None
     return Options(
         _mapping(request, "buildargs"),
         _mapping(request, "labels"),
         no_cache=query.flag(request, "nocache"),
         pull=query.flag(request, "pull"),
-        platform=request.query.get("platform", ""),
+        platform=platform,
         cache_from=tuple(_list(request, "cachefrom")),
         limits=_limits(request),
         credentials=credentials_by_host(request.headers.get("X-Registry-Config", "")),

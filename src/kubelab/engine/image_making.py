@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import tarfile
 import tempfile
+from pathlib import Path
 from typing import IO, Any
 
 from aiohttp import web
 
 from kubelab.engine import query
-from kubelab.engine.answers import encode, json_answer
-from kubelab.engine.builder import config_changes, steps
+from kubelab.engine.answers import LineStream, json_answer
+from kubelab.engine.builder import config_changes, fetching, steps
 from kubelab.engine.builder.run_config import RunConfig
 from kubelab.engine.containers import read_json
 from kubelab.engine.containers_record import Container
@@ -25,6 +26,7 @@ from kubelab.engine.query import receive
 from kubelab.images import changes
 from kubelab.images.compressed import decompressed
 from kubelab.images.reference import Reference, parse
+from kubelab.images.registry.progress import Meter
 from kubelab.images.unpack import UnsafeArchive
 
 
@@ -74,20 +76,49 @@ def _commit(engine: Engine, container: Container, config: RunConfig, author: str
         )
 
 
-async def import_tar(engine: Engine, request: web.Request) -> web.Response:
-    """`docker import -`: the request's body is the tar."""
-    if request.query.get("fromSrc") != "-":
-        raise DockerError(501, "docker import fetches no URL here: give it the tar itself, as `docker import - name`")
+async def import_tar(engine: Engine, request: web.Request) -> web.StreamResponse:
+    """`docker import SOURCE`: the tar is the request's body, or behind a URL (moby: daemon/images/image_import.go)."""
     query.refuse(request, "platform")
+    source = request.query["fromSrc"]
     reference, config = _reference(request), await _changed({}, request) if request.query.get("changes") else None
-    message = request.query.get("message") or "Imported from -"
-    with tempfile.TemporaryFile(dir=engine.home.engine) as body:
-        await receive(request, body)
-        image_id = await asyncio.to_thread(_import, engine, body, config, message)
+    message = request.query.get("message") or f"Imported from {source}"
+    stream = LineStream(request)
+    try:
+        with tempfile.NamedTemporaryFile(dir=engine.home.engine) as body:
+            if source == "-":
+                await receive(request, body)
+            else:
+                await _download(source if "://" in source else f"http://{source}", Path(body.name), stream)
+            image_id = await asyncio.to_thread(_import, engine, body, config, message)
+    except (DockerError, UnsafeArchive) as error:
+        if not stream.started:
+            raise
+        await stream.fail(error)
+        return await stream.end()
     if reference:
         engine.store.tag(image_id, reference)
     engine.events.publish("image", "import", image_id, name=str(reference.tagged()) if reference else image_id)
-    return web.Response(body=encode({"status": image_id}) + b"\r\n", content_type="application/json")
+    await stream.send({"status": image_id})
+    return await stream.end()
+
+
+async def _download(url: str, target: Path, stream: LineStream) -> None:
+    """Raises DockerError."""
+    meter: Meter | None = None
+
+    async def report(current: int, total: int) -> None:
+        nonlocal meter
+        if meter is None:
+            meter = Meter(stream.send, "Importing", "", total)
+            await stream.send({"status": f"Downloading from {url}"})
+        await meter.at(current)
+
+    if not fetching.is_url(url):
+        raise DockerError(500, f'Get "{url}": unsupported protocol scheme "{url.partition("://")[0]}"')
+    try:
+        await fetching.fetch(url, target, report=report)
+    except fetching.FetchError as error:
+        raise DockerError(500, str(error)) from None
 
 
 def _import(engine: Engine, body: IO[bytes], config: RunConfig | None, message: str) -> str:

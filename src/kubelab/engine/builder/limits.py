@@ -1,4 +1,4 @@
-"""What `docker build` may ask for its RUN containers: --memory, --cpu-*, --ulimit, --add-host, --shm-size.
+"""What `docker build` may ask for its RUN containers: --memory, --cpu-*, --ulimit, --add-host, --shm-size, --network.
 
 The names of the query are moby's (api/server/router/build/build_routes.go); what is not honoured is refused by name in
 engine/build.py.
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from kubelab.runtime.api import Resources
 
 MINIMUM_MEMORY = 6 << 20  # bytes, as dockerd's
+NETWORKS = {"": "pod", "default": "pod", "bridge": "pod", "none": "none", "host": "node"}  # -> PodSandboxConfig.network
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Limits:
     ulimits: tuple[tuple[str, int, int], ...] = ()  # name, soft, hard
     hosts: Mapping[str, str] = field(default_factory=dict)  # host name -> address
     shm_size: int = 0  # bytes, 0 is the default
+    network: str = "pod"  # as PodSandboxConfig's
 
     @classmethod
     def of(cls, query: Mapping[str, str], extra_hosts: Sequence[str]) -> Limits:
@@ -35,7 +37,8 @@ class Limits:
             cpu_quota=_number(query, "cpuquota"),
             cpu_period=_number(query, "cpuperiod"),
         )
-        return cls(resources, _ulimits(query), dict(map(_host, extra_hosts)), _number(query, "shmsize"))
+        hosts, network = dict(map(_host, extra_hosts)), NETWORKS[query.get("networkmode", "")]
+        return cls(resources, _ulimits(query), hosts, _number(query, "shmsize"), network)
 
 
 def _number(query: Mapping[str, str], name: str) -> int:

@@ -95,6 +95,7 @@ async def container(engine: Engine, run: Run) -> AsyncIterator[str]:
             labels={LABEL: ""},
             host_aliases=dict(run.limits.hosts),
             shm_size=run.limits.shm_size,
+            network=run.limits.network,
         )
     )
     volumes = log.with_suffix("")
