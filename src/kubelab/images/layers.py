@@ -46,6 +46,7 @@ class Layers:
 
     def __init__(self, folder: Path, blobs: Blobs) -> None:
         self._folder, self._blobs = folder, blobs
+        self._seen: dict[str, Layer] = {}  # a chain ID says all there is to know; only whether it is here can change
         folder.mkdir(parents=True, exist_ok=True)
 
     def _path(self, chain_id: str) -> Path:
@@ -56,7 +57,13 @@ class Layers:
         return self._path(chain_id) / "diff"
 
     def get(self, chain_id: str) -> Layer:
-        return Layer(**json.loads((self._path(chain_id) / "layer.json").read_bytes()))
+        """What the layer is. FileNotFoundError: it is not here."""
+        path = f"{self._folder}/{chain_id.removeprefix('sha256:')}/layer.json"
+        if (layer := self._seen.get(chain_id)) and os.path.exists(path):  # noqa: PTH110 (asked for every layer of a list)
+            return layer
+        self._seen.pop(chain_id, None)
+        layer = self._seen[chain_id] = Layer(**json.loads(Path(path).read_bytes()))
+        return layer
 
     def has(self, chain_id: str) -> bool:
         return self._path(chain_id).exists()

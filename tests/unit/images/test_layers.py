@@ -6,6 +6,7 @@ import io
 import pytest
 
 from harness_images import make_tar
+from kubelab.images import ImageStore
 from kubelab.images.blobs import Blobs
 from kubelab.images.layers import EMPTY_DIFF_ID, Layers, chain_ids
 from kubelab.images.unpack import UnsafeArchive
@@ -63,3 +64,13 @@ def test_read_only_folders_go_too(layers, tmp_path):
 def test_what_is_no_digest_names_no_file(tmp_path, name):
     with pytest.raises(ValueError, match="is not a digest"):
         Blobs(tmp_path).path(name)
+
+
+def test_a_layer_that_was_known_and_is_deleted_is_not_here(tmp_path):
+    store = ImageStore(tmp_path / "images")
+    other = ImageStore(tmp_path / "images")  # of another process
+    chain = store.register_layer(io.BytesIO(make_tar({"f": "x"}))).chain_id
+    assert store.layer(chain).size == other.layer(chain).size == 1
+    other.discard([chain])
+    with pytest.raises(FileNotFoundError):
+        store.layer(chain)
