@@ -21,6 +21,7 @@ from kubelab.engine import (
     images,
     networks_routes,
     registry_access,
+    swarm,
     system,
     volumes_routes,
 )
@@ -41,7 +42,7 @@ MODULES = [
     build,
     containers,
 ]
-MODULES += [networks_routes, volumes_routes]
+MODULES += [networks_routes, volumes_routes, swarm]
 _VERSIONED = re.compile(r"^/v(\d+)\.(\d+)/")
 
 

@@ -19,7 +19,7 @@ from kubelab.engine.builder import fetching
 from kubelab.engine.builder.builder import Builder, BuildFailed, Options
 from kubelab.engine.builder.context import BuildContext
 from kubelab.engine.builder.dockerfile import Dockerfile, DockerfileError, parse
-from kubelab.engine.builder.limits import NETWORKS, Limits
+from kubelab.engine.builder.limits import Limits
 from kubelab.engine.builder.running import CommandFailed
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
@@ -128,10 +128,6 @@ def _options(request: web.Request) -> Options:
     if request.query.get("version", "1") not in ("", "1"):
         raise DockerError(501, CLASSIC_ONLY)
     isolation, platform = request.query.get("isolation", ""), request.query.get("platform", "")
-    if (network := request.query.get("networkmode", "")) not in NETWORKS:
-        raise DockerError(
-            501, f"networkmode={network} is not supported by this engine: there are none, host and default"
-        )
     if isolation.lower() not in ("", "default"):  # moby: container.Isolation.IsValid, of Linux
         raise DockerError(400, f'unsupported isolation: "{isolation}"')
     try:

@@ -28,7 +28,8 @@ from kubelab.engine.volumes import has_labels
 
 WAIT_CONDITIONS = ("", "not-running", "next-exit", "removed")
 UPDATABLE = (
-    "RestartPolicy", "Memory", "MemorySwap", "CpuShares", "CpuPeriod", "CpuQuota", "NanoCpus", "PidsLimit"
+    "RestartPolicy", "Memory", "MemorySwap", "CpuShares", "CpuPeriod", "CpuQuota", "NanoCpus", "PidsLimit",
+    "CpusetCpus", "CpusetMems", "MemoryReservation", "BlkioWeight",
 )  # fmt: skip
 
 
@@ -48,6 +49,7 @@ def routes(engine: Engine) -> list[web.RouteDef]:
         web.route("POST", "/containers/{name}/rename", life.rename),
         web.route("POST", "/containers/{name}/resize", life.resize),
         web.route("DELETE", "/containers/{name}", life.remove),
+        web.route("DELETE", "/containers/{name}/{alias}", life.remove_link),
     ]
     others = (containers_look, containers_stats, containers_logs, containers_archive, attach, exec)
     return own + [route for module in others for route in module.routes(engine)]
@@ -87,14 +89,7 @@ class Life:
     async def create(self, request: web.Request) -> web.Response:
         query.refuse(request, "platform")
         container = await self._containers.create(await read_json(request), request.query.get("name", ""))
-        return web.json_response({"Id": container.id, "Warnings": self._warnings(container)}, status=201)
-
-    def _warnings(self, container: Container) -> list[str]:
-        """What is asked for and not to be had here."""
-        mode = container.host_config["NetworkMode"]
-        if mode == "host":
-            return ["the host's network is the lab's machine for containers, not the computer's own"]
-        return []
+        return web.json_response({"Id": container.id, "Warnings": container.warnings}, status=201)
 
     async def start(self, request: web.Request) -> web.Response:
         query.refuse(request, "checkpoint", "checkpoint-dir")
@@ -131,21 +126,21 @@ class Life:
         for name, value in asked.items():
             if value and name not in UPDATABLE:
                 raise DockerError(400, f"{name} is not supported by this engine: leave it out")
-        await self._runner.update(container, asked)
-        return web.json_response({"Warnings": None})
+        warnings = await self._runner.update(container, asked)
+        return web.json_response({"Warnings": warnings or None})
 
     async def wait(self, request: web.Request) -> web.StreamResponse:
         """The head is sent at once: the client starts the container only when it has it."""
         container, condition = self._container(request), request.query.get("condition", "")
         if condition not in WAIT_CONDITIONS:
             raise DockerError(400, f'invalid condition: "{condition}"')
-        before = container.stops
+        before = container.ends
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         if condition == "removed":
             await container.removal()
         elif container.running or condition == "next-exit":
-            await container.stop_after(before)
+            await container.end_after(before)  # also where a restart follows (moby: State.SetRestarting)
         await response.write(json.dumps({"StatusCode": container.exit_code}).encode() + b"\n")
         return response
 
@@ -162,9 +157,19 @@ class Life:
         return web.Response(status=200)
 
     async def remove(self, request: web.Request) -> web.Response:
-        query.refuse(request, "link")
+        if query.flag(request, "link"):
+            raise DockerError(409, "conflict, cannot remove the default link name of the container")
         volumes = query.flag(request, "v")
         await self._containers.remove(self._container(request), force=query.flag(request, "force"), volumes=volumes)
+        return web.Response(status=204)
+
+    async def remove_link(self, request: web.Request) -> web.Response:
+        """`docker rm --link PARENT/ALIAS`: neither container goes."""
+        parent, alias = self._container(request), request.match_info["alias"]
+        if not query.flag(request, "link") or alias not in parent.links:
+            raise DockerError(404, f"No such container: {parent.name}/{alias}")
+        del parent.links[alias]
+        parent.save()
         return web.Response(status=204)
 
     async def prune(self, request: web.Request) -> web.Response:

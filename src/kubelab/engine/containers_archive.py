@@ -1,7 +1,8 @@
 """`docker cp` and `export`: a container's files as a tar, out and in (moby: daemon/archive.go, daemon/archive_unix.go).
 
-Out is read through the layers (containers_files.py). In is written where the container has it: through its root while
-it runs, into its writable layer when it does not. Mounted folders are not looked into.
+Out is read through the layers and what is mounted over them (containers_files.py). In is written where the container
+has it: through its root while it runs, into its writable layer or the volume when it does not. `export` leaves out what
+is mounted.
 """
 
 from __future__ import annotations
@@ -22,13 +23,12 @@ from typing import BinaryIO
 from aiohttp import web
 
 from kubelab.engine import query
-from kubelab.engine.containers_files import pack, resolve
+from kubelab.engine.containers_files import MountedView, pack, resolve
 from kubelab.engine.containers_record import Container
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.hijack import CHUNK
 from kubelab.images.unpack import unpack
-from kubelab.images.view import MergedView
 from kubelab.runtime import syscalls
 from kubelab.runtime.api import Level
 
@@ -52,7 +52,7 @@ class Archive:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         container, asked = self._asked(request)
-        view = await self._view(container)
+        view = await self._view(container, mounts=True)
         path = resolve(view, asked, follow=asked.endswith("/"))
         found = view.find(str(path))
         if found is None:
@@ -81,14 +81,14 @@ class Archive:
     async def put(self, request: web.Request) -> web.Response:
         query.refuse(request, "copyUIDGID")
         container, asked = self._asked(request)
-        view = await self._view(container)
+        view = await self._view(container, mounts=True)
         path = resolve(view, asked, follow=True)
         found = view.find(str(path))
         if found is None:
             raise DockerError(404, f"Could not find the file {asked} in container {container.name}")
         if not found.is_dir():
             raise DockerError(400, "extraction point is not a directory")
-        with tempfile.TemporaryFile() as body, self._writable(container, path, found) as target:
+        with tempfile.TemporaryFile() as body, self._writable(container, view, path, found) as target:
             async for data in request.content.iter_any():
                 body.write(data)
             body.seek(0)
@@ -102,24 +102,36 @@ class Archive:
             raise DockerError(400, "bad parameter: path cannot be empty")
         return container, path if path.startswith("/") else f"/{path}"
 
-    async def _view(self, container: Container) -> MergedView:
+    async def _view(self, container: Container, *, mounts: bool = False) -> MountedView:
+        """Its files; with `mounts` those of volumes and binds, too, which are not its own."""
         await self._engine.runner.prepare(container)
         if (await self._engine.runtime.version())["level"] == Level.PROCESS:
             root = self._engine.runtime.root(container.runtime_id)
             if not root.exists():
                 raise DockerError(409, f"container {container.id} has no files yet: start it once")
-            return MergedView([root])
+            return MountedView([root], {})  # there, a mount is a link
+        over = {each.destination: each.folder for each in container.mount_points if each.type != "tmpfs"}
         upper = self._engine.runtime.writable_layer(container.runtime_id)
-        return MergedView([*filter(Path.exists, [upper]), *self._engine.store.lower_dirs(container.image_id)])
+        layers = [*filter(Path.exists, [upper]), *self._engine.store.lower_dirs(container.image_id)]
+        return MountedView(layers, over if mounts else {})
 
     @contextlib.contextmanager
-    def _writable(self, container: Container, path: PurePosixPath, found: Path) -> Iterator[Path]:
-        """The folder that the container sees as `path`, to write into."""
+    def _writable(self, container: Container, view: MountedView, path: PurePosixPath, found: Path) -> Iterator[Path]:
+        """The folder that the container sees as `path`, to write into. Raises DockerError 403 for a read-only one."""
         root = self._engine.runtime.root(container.runtime_id)
+        where = view.mount_of(path)
+        mount = next((each for each in container.mount_points if each.destination == str(where)), None)
+        if mount and mount.readonly:
+            raise DockerError(403, "mounted volume is marked read-only")
+        if not mount and container.host_config.get("ReadonlyRootfs"):
+            raise DockerError(403, "container rootfs is marked read-only")
         if root in (found, *found.parents):
             yield found  # level process: the files are where the container has them
         elif container.alive:
-            with _inside(container.pid, path) as target:
+            with _inside(Path(f"/proc/{container.pid}/root"), path) as target:
+                yield target
+        elif mount:
+            with _inside(mount.folder, path.relative_to(mount.destination)) as target:
                 yield target
         else:
             yield self._in_layer(container, path, found)
@@ -135,10 +147,10 @@ class Archive:
 
 
 @contextlib.contextmanager
-def _inside(pid: int, path: PurePosixPath) -> Iterator[Path]:
-    """A folder as a process sees it, opened so that no link of the container's leads to a file of the host: what is
-    mounted there, or put there meanwhile, may hold links that the layers do not show (CVE-2018-15664)."""
-    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+def _inside(base: Path, path: PurePosixPath) -> Iterator[Path]:
+    """A folder below `base`, such as a process's root, opened so that no link of the container's leads to a file of the
+    host: what is mounted there, or put there meanwhile, may hold links that the layers do not show (CVE-2018-15664)."""
+    root = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         flags = os.O_RDONLY | os.O_DIRECTORY
         target = syscalls.openat2(

@@ -24,25 +24,25 @@ Fields = dict[str, Any]
 
 _CONFIG_HONOURED = (
     "Hostname Domainname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd Image "
-    "WorkingDir Entrypoint Labels StopSignal StopTimeout Shell OnBuild ArgsEscaped Healthcheck Volumes"
+    "WorkingDir Entrypoint Labels StopSignal StopTimeout Shell OnBuild ArgsEscaped Healthcheck Volumes MacAddress"
 )
 _HOST_HONOURED = (
     "Binds Mounts Tmpfs VolumesFrom VolumeDriver PortBindings PublishAllPorts AutoRemove Memory MemorySwap CpuShares "
     "NanoCpus CpuPeriod CpuQuota PidsLimit ReadonlyRootfs ExtraHosts Dns DnsOptions DnsSearch NetworkMode "
     "RestartPolicy LogConfig ConsoleSize ContainerIDFile ShmSize CapAdd CapDrop GroupAdd OomScoreAdj Ulimits Sysctls "
-    "Init SecurityOpt Links"
+    "Init SecurityOpt Links MemorySwappiness MemoryReservation OomKillDisable BlkioWeight CpusetCpus CpusetMems "
+    "DeviceCgroupRules UTSMode Runtime"
 )
 CONFIG_HONOURED, HOST_HONOURED = frozenset(_CONFIG_HONOURED.split()), frozenset(_HOST_HONOURED.split())
 # Values that ask for what is there anyway.
 HARMLESS: Fields = {
-    "MemorySwappiness": (-1,),
     "IpcMode": ("private", "shareable"),
     "CgroupnsMode": ("private", "host"),
     "Isolation": ("default",),
-    "Runtime": ("kubelab",),
     "MaskedPaths": (list(MASKED),),
     "ReadonlyPaths": (list(READONLY),),
 }
+RUNTIMES = ("kubelab", "runc")  # the second is what clients call a default runtime by its name upstream
 POLICIES = ("", "no", "always", "on-failure", "unless-stopped")
 # HostConfig as dockerd shows it where nothing is asked for.
 _HOST_DEFAULTS: Fields = {
@@ -59,25 +59,26 @@ _HOST_DEFAULTS: Fields = {
 }  # fmt: skip
 
 
-def complete(body: Fields, image: Image) -> tuple[Fields, Fields]:
-    """Config and HostConfig as the container will have them. Raises DockerError 400 for what is not served."""
+def complete(body: Fields, image: Image) -> tuple[Fields, Fields, list[str]]:
+    """Config and HostConfig as the container will have them, and warnings. Raises DockerError 400 for what is not
+    served."""
     asked = {name: value for name, value in (body.get("HostConfig") or {}).items() if value is not None}
     host = {**copy.deepcopy(_HOST_DEFAULTS), **copy.deepcopy(asked)}
     given = {name: value for name, value in body.items() if name not in ("HostConfig", "NetworkingConfig")}
+    host["Runtime"] = given.pop("Runtime", None) or host["Runtime"]  # where the docker SDK has it
     _refuse("", given, CONFIG_HONOURED)
     _refuse("HostConfig.", asked, HOST_HONOURED)
-    if asked.get("Links"):
-        raise DockerError(
-            400, "Links are not supported by this engine: use a network of your own, which resolves names"
-        )
     config = _merge(given, image.run_config)
     _check_config(config)
     _check_host(host)
     containers_limits.check(host)
     containers_limits.complete(host)
+    warnings = containers_limits.discard(host)
     host["NetworkMode"] = "bridge" if host["NetworkMode"] in ("", "default") else host["NetworkMode"]
+    if host["NetworkMode"] == "host":
+        warnings.append("the host's network is the lab's machine for containers, not the computer's own")
     publications(config, host)  # raises where a port cannot be served
-    return config, host
+    return config, host, warnings
 
 
 def _refuse(prefix: str, given: Fields, honoured: frozenset[str]) -> None:
@@ -116,6 +117,10 @@ def _check_host(host: Fields) -> None:
     host["RestartPolicy"] = check_restart_policy(host.get("RestartPolicy") or {}, auto_remove=bool(host["AutoRemove"]))
     host["LogConfig"] = containers_log_config.check(host.get("LogConfig") or {})
     extra_hosts(host)
+    if (runtime := host["Runtime"]) not in RUNTIMES:
+        raise DockerError(400, f"unknown or invalid runtime name: {runtime}")
+    if host["UTSMode"] not in ("", "host"):
+        raise DockerError(400, f"invalid UTS mode: {host['UTSMode']}")
     for address in host.get("Dns") or ():
         try:
             ipaddress.ip_address(address)

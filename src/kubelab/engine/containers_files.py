@@ -1,4 +1,5 @@
-"""A container's files as seen from outside: its writable layer over the image's layers (kubelab.images.view)."""
+"""A container's files as seen from outside: its writable layer over the image's layers (kubelab.images.view), and the
+volumes and binds that are mounted over both."""
 
 from __future__ import annotations
 
@@ -13,6 +14,32 @@ from typing import BinaryIO
 from kubelab.engine.errors import DockerError
 from kubelab.images import changes, whiteout
 from kubelab.images.view import MergedView
+
+
+class MountedView(MergedView):
+    """`mounts`: where in the container -> the folder or file of the host that is mounted there."""
+
+    def __init__(self, lower_dirs: list[Path], mounts: dict[str, Path]) -> None:
+        super().__init__(lower_dirs)
+        self._mounts = {PurePosixPath(where): MergedView([source]) for where, source in mounts.items()}
+
+    def mount_of(self, path: PurePosixPath) -> PurePosixPath | None:
+        """The innermost place where something is mounted that has the path."""
+        return next((each for each in (path, *path.parents) if each in self._mounts), None)
+
+    def find(self, path: str) -> Path | None:
+        wanted = PurePosixPath("/") / path
+        where = self.mount_of(wanted)
+        if where is None:
+            return super().find(path)
+        return self._mounts[where].find(str(wanted.relative_to(where)))
+
+    def names(self, path: str) -> list[str]:
+        wanted = PurePosixPath("/") / path
+        where = self.mount_of(wanted)
+        own = super().names(path) if where is None else self._mounts[where].names(str(wanted.relative_to(where)))
+        return sorted({*own, *(each.name for each in self._mounts if each.parent == wanted)})
+
 
 CHANGED, ADDED, DELETED = 0, 1, 2  # Kind in `docker diff`
 

@@ -7,6 +7,7 @@ daemon/oci_linux.go (parseSecurityOpt, WithRlimits).
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,23 @@ ULIMITS = frozenset(_ULIMITS.split())
 _NAMESPACED = ("net.", "fs.mqueue.", "kernel.msg", "kernel.sem", "kernel.shm")
 
 
+_DISCARDED = {
+    "MemorySwappiness": "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
+    "Memory swappiness discarded.",
+    "MemoryReservation": "Your kernel does not support memory soft limit capabilities or the cgroup is not mounted. "
+    "Limitation discarded.",
+    "OomKillDisable": "Your kernel does not support OomKillDisable. OomKillDisable discarded.",
+    "BlkioWeight": "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.",
+}
+_DEVICE_RULE = re.compile(r"[acb] (\d+|\*):(\d+|\*) [rwm]{1,3}")
+
+
 def check(host: Fields) -> None:
     """Raises DockerError 400."""
     check_resources(host)
+    for rule in host.get("DeviceCgroupRules") or ():  # nothing denies what such a rule allows
+        if not _DEVICE_RULE.fullmatch(rule):
+            raise _bad(f"invalid device cgroup rule format: '{rule}'")
     if not -1000 <= (host.get("OomScoreAdj") or 0) <= 1000:
         raise _bad(f"Invalid value {host['OomScoreAdj']}, range for oom score adj is [-1000, 1000]")
     if (host.get("ShmSize") or 0) < 0:
@@ -63,6 +78,56 @@ def check_resources(host: Fields) -> None:
         raise _bad("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < quota < 1000:
         raise _bad("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+    reservation = host.get("MemoryReservation") or 0
+    if 0 < reservation < MINIMUM_MEMORY:
+        raise _bad("Minimum memory reservation allowed is 6MB")
+    if 0 < memory < reservation:
+        raise _bad("Minimum memory limit can not be less than memory reservation limit, see usage")
+    cpuset(host)
+
+
+def discard(host: Fields) -> list[str]:
+    """Take out what no kernel that we are on enforces for us, as dockerd does; returns its warnings."""
+    found = []
+    for name, warning in _DISCARDED.items():
+        if host.get(name) not in (None, 0, False, -1):
+            host[name] = None if name in ("MemorySwappiness", "OomKillDisable") else 0
+            found.append(warning)
+    return found
+
+
+def cpuset(host: Fields) -> tuple[int, ...]:
+    """The processors of `--cpuset-cpus`, () for all. Raises DockerError 400."""
+    chosen = _numbers(host, "CpusetCpus", "cpuset cpus")
+    there = os.sched_getaffinity(0)
+    if not chosen <= there:
+        raise _bad(f"Requested CPUs are not available - requested {host['CpusetCpus']}, available: {_ranges(there)}")
+    if not _numbers(host, "CpusetMems", "cpuset mems") <= {0}:
+        raise _bad(f"Requested memory nodes are not available - requested {host['CpusetMems']}, available: 0")
+    return tuple(sorted(chosen))
+
+
+def _numbers(host: Fields, field: str, name: str) -> set[int]:
+    """Of `0-2,4` (moby: parsers.ParseUintList)."""
+    found: set[int] = set()
+    text = host.get(field) or ""
+    for part in text.split(",") if text else ():
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last) < 8192)):
+            raise _bad(f"Invalid value {text} for {name}")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def _ranges(numbers: set[int]) -> str:
+    """`0-2,4`, as the kernel writes such a set."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
 
 
 def resources(host: Fields) -> Resources:
@@ -77,6 +142,7 @@ def resources(host: Fields) -> Resources:
         cpu_quota=max(quota, 0),
         cpu_period=period,
         pids_limit=max(host.get("PidsLimit") or 0, 0),
+        cpuset_cpus=cpuset(host),
     )
 
 

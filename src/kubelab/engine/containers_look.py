@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from kubelab.engine import containers_files, containers_top, containers_view, query
+from kubelab.engine import containers_files, containers_links, containers_top, containers_view, query
 from kubelab.engine.containers_record import Container
 from kubelab.engine.engine import Engine
 from kubelab.images.store import ImageNotFound
@@ -37,13 +37,18 @@ class Look:
         everything = query.flag(request, "all") or many is not None
         shown = containers_view.select(self._engine.containers.all(), filters, everything, self._engine.store)
         sized = query.flag(request, "size")
-        lines = [containers_view.summary(each, await self.size(each) if sized else None) for each in shown[:many]]
+        names = containers_links.names(self._engine.containers.all())
+        lines = [
+            containers_view.summary(each, await self.size(each) if sized else None, names.get(each.id, ()))
+            for each in shown[:many]
+        ]
         return web.json_response(lines)
 
     async def inspect(self, request: web.Request) -> web.Response:
         container = self._container(request)
         size = await self.size(container) if query.flag(request, "size") else None
-        return web.json_response(containers_view.inspect(container, self._engine.store, size))
+        links = containers_links.shown(container, self._engine.containers.find)
+        return web.json_response(containers_view.inspect(container, self._engine.store, size, links))
 
     async def size(self, container: Container) -> tuple[int, int]:
         """Bytes of the writable layer, and with the image's."""

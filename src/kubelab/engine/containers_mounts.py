@@ -41,6 +41,11 @@ class MountPoint:
     permissions: int = 0o1777
     options: tuple[str, ...] = ()
 
+    @property
+    def folder(self) -> Path:
+        """What of the host is mounted."""
+        return Path(self.source, self.sub_path)
+
     def for_runtime(self) -> Mount:
         if self.type == "tmpfs":
             return Mount(

@@ -21,7 +21,8 @@ NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, which clients know
 ENGINE_GONE = 255  # exit code of a container whose end nobody saw
 _SAVED = (
     "id name created image image_id config host_config sandbox_id runtime_id status exit_code error started_at "
-    "finished_at oom_killed ip pid mounts endpoints restart_count manually_stopped"
+    "finished_at oom_killed ip pid mounts endpoints restart_count manually_stopped "
+    "links macs"
 )
 SAVED = _SAVED.split()
 
@@ -38,6 +39,8 @@ class Container:
     folder: Path
     mounts: list[dict[str, Any]] = field(default_factory=list)  # MountPoint's fields
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)  # by network, as inspect shows them
+    links: dict[str, str] = field(default_factory=dict)  # alias -> ID of another one (containers_links)
+    macs: dict[str, str] = field(default_factory=dict)  # by network, where the client has chosen one
     sandbox_id: str = ""
     runtime_id: str = ""
     status: str = "created"  # created | running | paused | restarting | exited
@@ -56,6 +59,7 @@ class Container:
     restarting: asyncio.Task[None] | None = None  # waits for the next start
     backoff: float = 0.0  # seconds that the last restart waited
     exec_ids: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # what was asked for and is not to be had here
     ends: int = 0  # how often a run of it has ended, or failed to start, since the engine began
     stops: int = 0  # the same, but for those that a restart followed
     removed: bool = False
@@ -113,11 +117,6 @@ class Container:
         """Wait until it has ended more often than `ends` times, or is removed."""
         async with self.changed:
             await self.changed.wait_for(lambda: self.ends > ends or self.removed)
-
-    async def stop_after(self, stops: int) -> None:
-        """The same for ends that no restart follows."""
-        async with self.changed:
-            await self.changed.wait_for(lambda: self.stops > stops or self.removed)
 
     async def removal(self) -> None:
         async with self.changed:

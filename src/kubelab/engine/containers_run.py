@@ -16,6 +16,7 @@ from kubelab.engine import (
     containers_config,
     containers_health,
     containers_limits,
+    containers_links,
     containers_log_config,
     containers_mounts,
     containers_restart,
@@ -101,8 +102,9 @@ class Runner:
             return
         points = container.mount_points
         await asyncio.to_thread(containers_mounts.make_missing, points)
+        linked = containers_links.environment(container, self._engine.containers.find)
         config = containers_config.runtime_config(
-            container.config,
+            {**container.config, "Env": [*linked, *container.config["Env"]]},
             container.host_config,
             name=container.name,
             image_id=container.image_id,
@@ -305,10 +307,11 @@ class Runner:
         if not container.alive:
             raise DockerError(409, f"Container {container.id} is not running")
 
-    async def update(self, container: Container, asked: dict[str, Any]) -> None:
-        """`docker update`: other limits and another restart policy. Raises DockerError."""
+    async def update(self, container: Container, asked: dict[str, Any]) -> list[str]:
+        """`docker update`: other limits and another restart policy; returns warnings. Raises DockerError."""
         host = {**container.host_config, **{name: value for name, value in asked.items() if value}}
         containers_limits.check_resources(host)
+        warnings = containers_limits.discard(host)
         policy = asked.get("RestartPolicy") or {}
         if policy.get("Name"):
             auto = bool(host["AutoRemove"])
@@ -326,6 +329,7 @@ class Runner:
             container.host_config = host
             container.save()
         self._event(container, "update")
+        return warnings
 
     def _event(self, container: Container, action: str, **more: str) -> None:
         self._engine.events.publish("container", action, container.id, **container.attributes(**more))
@@ -342,7 +346,7 @@ def start_error(container: Container, error: Exception) -> DockerError:
     """How `docker start` says why it could not start."""
     message = str(error)
     if isinstance(error, DockerError):
-        if error.status != 500 or message.startswith(containers_log_config.FAILED):
+        if error.status != 500 or message.startswith((containers_log_config.FAILED, containers_links.NOT_RUNNING)):
             return error
         return DockerError(
             500,

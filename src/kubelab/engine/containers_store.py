@@ -14,7 +14,14 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from kubelab.engine import containers_config, containers_mounts, containers_names, containers_restart, volumes
+from kubelab.engine import (
+    containers_config,
+    containers_links,
+    containers_mounts,
+    containers_names,
+    containers_restart,
+    volumes,
+)
 from kubelab.engine.containers_mounts import MountPoint
 from kubelab.engine.containers_record import Container, load
 from kubelab.engine.errors import DockerError
@@ -161,14 +168,16 @@ class Containers:
         """Raises DockerError 400, 409, or ImageNotFound."""
         await self._engine.base_image()
         image = self._engine.store.resolve(body.get("Image") or "")
-        config, host = containers_config.complete(body, image)
+        config, host, warnings = containers_config.complete(body, image)
         points = containers_mounts.parse(config, host, self._engine.folders, self._mounts_of)
         name = self._free_name(name)
         identifier = secrets.token_hex(32)
         endpoints = self._engine.wiring.plan(identifier, config, host, body.get("NetworkingConfig") or {})
         folder = self._engine.home.engine / "containers" / identifier
         container = Container(identifier, name, timestamp(), body["Image"], image.id, config, host, folder)
-        container.endpoints = endpoints
+        container.endpoints, container.warnings = endpoints, warnings
+        container.macs = self._engine.wiring.macs(config, host, body.get("NetworkingConfig") or {})
+        container.links = containers_links.parse(host.get("Links") or (), self.find)
         config["Hostname"] = self._hostname(container)
         self._all[identifier] = container  # the name is taken from here on
         try:
@@ -197,7 +206,10 @@ class Containers:
 
     def _hostname(self, container: Container) -> str:
         mode = container.host_config["NetworkMode"]
-        if mode == "host" and not container.config["Hostname"]:
+        uts = container.host_config["UTSMode"] == "host"
+        if uts and container.config["Hostname"]:
+            raise DockerError(400, "conflicting options: hostname and the UTS mode")
+        if (mode == "host" and not container.config["Hostname"]) or uts:
             return platform.node()
         if mode.startswith("container:"):
             return self.find(mode.partition(":")[2]).hostname

@@ -12,6 +12,7 @@ from typing import Any
 from kubelab.engine.containers_record import NEVER, Container
 from kubelab.engine.errors import DockerError
 from kubelab.engine.images import graph_driver, seconds
+from kubelab.engine.networks import BUILTIN
 from kubelab.images.store import ImageNotFound, ImageStore
 
 FILTERS = (
@@ -79,12 +80,13 @@ def _since(moment: str) -> str:
 # -- docker ps
 
 
-def summary(container: Container, size: tuple[int, int] | None) -> dict[str, Any]:
-    """One line of `GET /containers/json`; `size` is (writable layer, with the image) in bytes."""
+def summary(container: Container, size: tuple[int, int] | None, names: Iterable[str] = ()) -> dict[str, Any]:
+    """One line of `GET /containers/json`; `size` is (writable layer, with the image) in bytes, `names` are further
+    ones."""
     config = container.config
     answer = {
         "Id": container.id,
-        "Names": [f"/{container.name}"],
+        "Names": [f"/{container.name}", *names],
         "Image": container.image,
         "ImageID": container.image_id,
         "Command": " ".join([*(config["Entrypoint"] or ()), *(config["Cmd"] or ())]),
@@ -194,7 +196,9 @@ def _has_port(wanted: str, ports: Iterable[str]) -> bool:
 # -- docker inspect
 
 
-def inspect(container: Container, store: ImageStore, size: tuple[int, int] | None) -> dict[str, Any]:
+def inspect(
+    container: Container, store: ImageStore, size: tuple[int, int] | None, links: list[str] | None = None
+) -> dict[str, Any]:
     argv = [*(container.config["Entrypoint"] or ()), *(container.config["Cmd"] or ())]
     answer = {
         "Id": container.id,
@@ -215,7 +219,7 @@ def inspect(container: Container, store: ImageStore, size: tuple[int, int] | Non
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": container.exec_ids or None,
-        "HostConfig": container.host_config,
+        "HostConfig": {**container.host_config, "Links": links},
         "GraphDriver": _graph_driver(container, store),
         "Mounts": [each.shown() for each in container.mount_points if each.type != "tmpfs" or _by_mount(container)],
         "Config": container.config,
@@ -261,8 +265,19 @@ _NOWHERE = {"EndpointID": "", "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, 
 
 def _endpoints(container: Container) -> dict[str, dict[str, Any]]:
     """Of one that does not run without addresses."""
-    gone = {} if container.alive else _NOWHERE
-    return {name: {**endpoint, **gone} for name, endpoint in container.endpoints.items()}
+    endpoints = {name: {**each, "DNSNames": _dns_names(container, name)} for name, each in container.endpoints.items()}
+    if container.alive:
+        return endpoints
+    macs = {name: {"MacAddress": container.macs.get(name, "")} for name in container.endpoints}
+    return {name: {**endpoint, **_NOWHERE, **macs[name]} for name, endpoint in endpoints.items()}
+
+
+def _dns_names(container: Container, network: str) -> list[str] | None:
+    """The names that a network of one's own knows it by."""
+    if network in BUILTIN:
+        return None
+    aliases = container.endpoints[network]["Aliases"] or ()
+    return list(dict.fromkeys((container.name, *aliases, container.id[:12], container.hostname)))
 
 
 def _network_settings(container: Container) -> dict[str, Any]:

@@ -39,6 +39,11 @@ class EventLog:
         for queue in self._followers:
             queue.put_nowait(event)
 
+    @property
+    def listeners(self) -> int:
+        """How many follow it."""
+        return len(self._followers)
+
     async def follow(self, since: float | None, until: float | None) -> AsyncIterator[Event]:
         """Events kept from `since` on (None: none), then each as it comes, up to `until` (seconds since 1970)."""
         queue: asyncio.Queue[Event] = asyncio.Queue()

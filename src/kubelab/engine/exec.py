@@ -38,6 +38,7 @@ class Exec:
     config: dict[str, Any]
     session: ExecSession | None = None
     started: bool = False
+    raw: bool = False  # the output is sent as it is, not in frames: what the client said at the start, not its terminal
     exit_code: int | None = None
     pid: int = 0
     client: Hijacked | None = None
@@ -96,6 +97,7 @@ class Execs:
     async def create(self, request: web.Request) -> web.Response:
         container = self._engine.containers.find(request.match_info["name"])
         config = await _json(request)
+        config = {"DetachKeys" if name == "detachKeys" else name: value for name, value in config.items()}  # the SDK's
         for name, value in config.items():
             if name not in HONOURED and value:
                 raise DockerError(400, f"{name} is not supported by this engine: leave it out")
@@ -128,12 +130,13 @@ class Execs:
         if options.get("Detach"):
             await self._begin(found, None)
             return web.Response(status=200)
-        connection = await take_over(request, found.tty)
+        found.raw = bool(options.get("Tty"))
+        connection = await take_over(request, found.raw)
         try:
             await self._join(found, await self._begin(found, connection), connection)
         except RuntimeServiceError as error:  # the head is sent: the text goes where the output would go
             text = f"{error}\r\n".encode()
-            connection.writer.write(text if found.tty else frame("stdout", text))
+            connection.writer.write(text if found.raw else frame("stdout", text))
             await connection.writer.drain()
         return connection.response
 
@@ -214,7 +217,7 @@ async def _show(found: Exec, name: str, descriptor: int) -> None:
             if found.client is None:
                 continue
             try:
-                found.client.writer.write(data if found.tty else frame(name, data))
+                found.client.writer.write(data if found.raw else frame(name, data))
                 await found.client.writer.drain()
             except (ConnectionError, RuntimeError):
                 found.client = None

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from kubelab.engine import query
-from kubelab.engine.answers import encode, json_stream
+from kubelab.engine.answers import LineStream
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
-from kubelab.images.archive import wanted
+from kubelab.images import archive
+from kubelab.images.archive import InvalidArchive, wanted
+from kubelab.images.unsafe import UnsafeArchive
 
 CHUNK = 1 << 20
 
@@ -53,18 +55,19 @@ async def save(engine: Engine, request: web.Request, names: Iterable[str]) -> we
 
 
 async def load(engine: Engine, request: web.Request) -> web.StreamResponse:
-    """Answers with a JSON stream: a line for each image (daemon/images, image/tarexport/load.go)."""
+    """Answers with a JSON stream: a line for each image, or what is wrong with the archive (image/tarexport/load.go,
+    postImagesLoad of api/server/router/image)."""
     query.refuse(request, "platform")
-    with tempfile.TemporaryFile(dir=engine.home.engine) as file:
-        await query.receive(request, file)
-        images = await asyncio.to_thread(engine.store.load, file)
-    lines: list[str] = []
-    for image in images:
+    stream = LineStream(request)  # in chunks, or the docker SDK would take all of it for one JSON object
+    try:
+        with tempfile.TemporaryFile(dir=engine.home.engine) as file:
+            await query.receive(request, file)
+            images = await asyncio.to_thread(archive.load, engine.store, file)
+    except (InvalidArchive, UnsafeArchive, OSError) as error:
+        await stream.fail(error)
+        return await stream.end()
+    for image, names in images:
         engine.events.publish("image", "load", image.id, name=image.id)
-        names = engine.store.references(image.id)
-        lines += [f"Loaded image: {name}\n" for name in names] or [f"Loaded image ID: {image.id}\n"]
-    response = json_stream()  # in chunks, or the docker SDK would take all of it for one JSON object
-    await response.prepare(request)
-    for text in lines:
-        await response.write(encode({"stream": text}) + b"\r\n")
-    return response
+        for text in [f"Loaded image: {name}\n" for name in names] or [f"Loaded image ID: {image.id}\n"]:
+            await stream.send({"stream": text})
+    return await stream.end()

@@ -72,8 +72,9 @@ def _commit(engine: Engine, container: Container, config: RunConfig, author: str
     upper = engine.runtime.writable_layer(container.runtime_id)
     with changes.diff(upper) if upper.exists() else contextlib.nullcontext() as layer:
         return steps.commit(
-            engine.store, container.image_id, config, container.config, layer, container.id, author, comment
-        )
+            engine.store, container.image_id, config, container.config, layer, container.id, author, comment,
+            container.image,
+        )  # fmt: skip
 
 
 async def import_tar(engine: Engine, request: web.Request) -> web.StreamResponse:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -25,7 +24,6 @@ from kubelab.runtime.logs import timestamp
 Fields = dict[str, Any]
 BUILTIN = {"bridge": "bridge", "host": "host", "none": "null"}  # name -> driver
 FILTERS = ("driver", "id", "label", "name", "scope", "type", "dangling")
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _POOLS = [*(f"172.{number}.0.0/16" for number in range(18, 32)), *(f"192.168.{n}.0/20" for n in range(0, 256, 16))]
 
 
@@ -40,6 +38,10 @@ class Network:
     internal: bool = False
     attachable: bool = False
     user_subnet: bool = False  # the client has chosen it, and may so choose addresses
+    ip_range: str = ""
+    gateway_shown: bool = True  # not where the client has chosen a subnet without one
+    reserved: dict[str, str] = field(default_factory=dict)  # `--aux-address`: host name -> address
+    ipam_options: dict[str, str] | None = None
     labels: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
 
@@ -53,10 +55,15 @@ class Network:
         return "" if self.builtin else self.id
 
     def runtime_config(self, machine: str) -> NetworkConfig:
-        return NetworkConfig(self.id, machine, self.subnet, self.gateway, f"br-{self.id[:12]}", self.internal)
+        return NetworkConfig(
+            self.id, machine, self.subnet, self.gateway, f"br-{self.id[:12]}", self.internal,
+            self.ip_range, tuple(self.reserved.values()),
+        )  # fmt: skip
 
     def shown(self, members: list[Container] | None) -> Fields:
-        ipam = [{"Subnet": self.subnet, "Gateway": self.gateway}] if self.subnet else []
+        ipam: Fields = {"Subnet": self.subnet} | ({"Gateway": self.gateway} if self.gateway_shown else {})
+        ipam |= {"IPRange": self.ip_range} if self.ip_range else {}
+        ipam |= {"AuxiliaryAddresses": self.reserved} if self.reserved else {}
         return {
             "Name": self.name,
             "Id": self.id,
@@ -64,7 +71,7 @@ class Network:
             "Scope": "local",
             "Driver": self.driver,
             "EnableIPv6": False,
-            "IPAM": {"Driver": "default", "Options": None if self.builtin else {}, "Config": ipam},
+            "IPAM": {"Driver": "default", "Options": self.ipam_options, "Config": [ipam] if self.subnet else []},
             "Internal": self.internal,
             "Attachable": self.attachable,
             "Ingress": False,
@@ -141,8 +148,8 @@ class Networks:
         name, driver = asked.get("Name") or "", asked.get("Driver") or "bridge"
         if name in (*BUILTIN, "default"):
             raise DockerError(403, f"operation is not permitted on predefined {name} network ")
-        if not _NAME.fullmatch(name):
-            raise DockerError(400, f"invalid network name: {name or 'it is empty'}")
+        if not name.strip():  # libnetwork: config.ValidateName
+            raise DockerError(400, "invalid network name: it is empty")
         if any(each.name == name for each in self._all.values()):
             raise DockerError(409, f"network with name {name} already exists")
         if driver in ("host", "null"):
@@ -152,27 +159,26 @@ class Networks:
         for field_ in ("EnableIPv6", "ConfigOnly", "Ingress"):
             if asked.get(field_):
                 raise DockerError(400, f"{field_} is not supported by this engine: leave it out")
-        subnet, gateway, chosen = self._subnet(asked.get("IPAM") or {})
         network = Network(
-            secrets.token_hex(32), name, driver, timestamp(), subnet, gateway, bool(asked.get("Internal")),
-            bool(asked.get("Attachable")), chosen, asked.get("Labels") or {}, asked.get("Options") or {},
+            secrets.token_hex(32), name, driver, timestamp(),
+            internal=bool(asked.get("Internal")), attachable=bool(asked.get("Attachable")),
+            labels=asked.get("Labels") or {}, options=asked.get("Options") or {},
         )  # fmt: skip
+        self._address(network, asked.get("IPAM") or {})
         self._all[network.id] = network
         self._save()
         self.events.publish("network", "create", network.id, name=name, type=driver)
         return network
 
-    def _subnet(self, ipam: Fields) -> tuple[str, str, bool]:
-        """(subnet, gateway, whether the client chose it). Raises DockerError."""
+    def _address(self, made: Network, ipam: Fields) -> None:
+        """Give it a subnet and a gateway, as the client has it or the next that is free. Raises DockerError."""
+        made.ipam_options = ipam.get("Options")
         if (ipam.get("Driver") or "default") != "default":
             raise DockerError(404, f'plugin "{ipam["Driver"]}" not found')
         configs = [each for each in ipam.get("Config") or () if each]
         if len(configs) > 1:
             raise DockerError(400, "one subnet a network is supported by this engine")
         asked = configs[0] if configs else {}
-        for name in ("IPRange", "AuxiliaryAddresses", "AuxAddress"):
-            if asked.get(name):
-                raise DockerError(400, f"IPAM.{name} is not supported by this engine: leave it out")
         used = [
             ipaddress.ip_network(each) for each in (*self.taken, *(n.subnet for n in self._all.values() if n.subnet))
         ]
@@ -182,17 +188,28 @@ class Networks:
             if network is None:
                 message = "all predefined address pools have been fully subnetted"
                 raise DockerError(500, f"could not find an available, non-overlapping IPv4 address pool: {message}")
-            return str(network), str(network[1]), False
+            made.subnet, made.gateway = str(network), str(network[1])
+            return
         try:
             network = ipaddress.IPv4Network(asked["Subnet"], strict=False)
-            gateway = ipaddress.IPv4Address(asked.get("Gateway") or network[1])
+            part = ipaddress.IPv4Network(asked.get("IPRange") or network, strict=False)
+            gateway = ipaddress.IPv4Address(asked.get("Gateway") or max(part[0], network[1]))
+            reserved = {name: ipaddress.IPv4Address(ip) for name, ip in (asked.get("AuxiliaryAddresses") or {}).items()}
         except ValueError as error:
             raise DockerError(400, f"invalid network config: {error}") from None
         if any(network.overlaps(each) for each in used):
             raise DockerError(403, "Pool overlaps with other one on this address space")
         if gateway not in network or network.num_addresses < 4:
             raise DockerError(400, f"invalid network config: no matching subnet for gateway {gateway}")
-        return str(network), str(gateway), True
+        if not part.subnet_of(network):
+            raise DockerError(400, f"invalid network config: IP range {part} is not in the subnet {network}")
+        for ip in reserved.values():
+            if ip not in network:
+                raise DockerError(400, f"invalid network config: no matching subnet for aux-address {ip}")
+        made.subnet, made.gateway, made.user_subnet = str(network), str(gateway), True
+        made.gateway_shown = bool(asked.get("Gateway"))
+        made.ip_range = str(part) if asked.get("IPRange") else ""
+        made.reserved = {name: str(ip) for name, ip in reserved.items()}
 
     def remove(self, network: Network) -> None:
         """Raises DockerError 403."""

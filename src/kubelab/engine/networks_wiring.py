@@ -6,11 +6,12 @@ it, under its network's name.
 
 from __future__ import annotations
 
+import re
 import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from kubelab.engine import containers_config
+from kubelab.engine import containers_config, containers_links
 from kubelab.engine.containers_record import Container
 from kubelab.engine.errors import DockerError
 from kubelab.engine.networks import BUILTIN, Network
@@ -27,6 +28,13 @@ _EMPTY: Fields = {
     "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
     "MacAddress": "", "DriverOpts": None,
 }  # fmt: skip
+
+
+def _check_mac(text: str) -> str:
+    """Raises DockerError 400 in the words of Go's net.ParseMAC."""
+    if not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", text):
+        raise DockerError(400, f"invalid MAC address: address {text}: invalid MAC address")
+    return text.lower()
 
 
 class Wiring:
@@ -60,9 +68,8 @@ class Wiring:
         return name
 
     def _endpoint(self, network: str, asked: Fields, container_id: str) -> Fields:
-        for field in ("Links", "LinkLocalIPs", "DriverOpts"):
-            if asked.get(field):
-                raise DockerError(400, f"NetworkingConfig.{field} is not supported by this engine: leave it out")
+        if asked.get("LinkLocalIPs"):
+            raise DockerError(400, "NetworkingConfig.LinkLocalIPs is not supported by this engine: leave it out")
         ipam, aliases = asked.get("IPAMConfig") or {}, list(asked.get("Aliases") or ())
         if ipam.get("IPv6Address") or ipam.get("LinkLocalIPs"):
             raise DockerError(400, "IPv6 and link-local addresses are not supported by this engine: leave them out")
@@ -74,7 +81,15 @@ class Wiring:
                 raise DockerError(400, "user specified IP address is supported on user defined networks only")
         else:
             aliases = [*dict.fromkeys((*aliases, container_id[:12]))]
-        return {**_EMPTY, "IPAMConfig": ipam or None, "Aliases": aliases or None}
+        kept = {"Links": asked.get("Links") or None, "DriverOpts": asked.get("DriverOpts") or None}
+        return {**_EMPTY, **kept, "IPAMConfig": ipam or None, "Aliases": aliases or None}
+
+    def macs(self, config: Fields, host: Fields, networking: Fields) -> dict[str, str]:
+        """Network -> the MAC that the client has chosen. Raises DockerError 400."""
+        endpoints = (networking.get("EndpointsConfig") or {}).items()
+        asked = [(host["NetworkMode"], config.get("MacAddress"))]
+        asked += [(name, (each or {}).get("MacAddress")) for name, each in endpoints]
+        return {self._name(name): _check_mac(mac) for name, mac in asked if mac}
 
     # -- a container's sandbox
 
@@ -83,6 +98,8 @@ class Wiring:
         networks = [self._networks.find(name) for name in container.endpoints]
         runtime = self._engine.runtime
         await runtime.ensure_machine(self._engine.machine)
+        if container.sandbox_id and container.links:
+            await runtime.update_pod_sandbox(container.sandbox_id, self._dns(container), self._hosts(container))
         if not container.sandbox_id:
             container.sandbox_id = await runtime.run_pod_sandbox(self._sandbox(container))
             status = await runtime.pod_sandbox_status(container.sandbox_id)
@@ -95,10 +112,6 @@ class Wiring:
 
     def _sandbox(self, container: Container) -> PodSandboxConfig:
         host, mode = container.host_config, container.host_config["NetworkMode"]
-        network = {"host": "node", "bridge": "pod"}.get(mode, "none")
-        if mode.startswith("container:"):
-            network = f"container:{self._sandbox_of(mode.partition(':')[2])}"
-        gateway = self._networks.find("bridge").gateway
         return PodSandboxConfig(
             name=container.name,
             namespace="docker",
@@ -106,12 +119,25 @@ class Wiring:
             machine=self._engine.machine.name,
             hostname=container.hostname,
             domainname=container.config.get("Domainname") or "",
-            host_aliases=containers_config.extra_hosts(host, gateway),
+            host_aliases=self._hosts(container),
             dns=self._dns(container),
             sysctls=dict(host.get("Sysctls") or {}),
             shm_size=host.get("ShmSize") or 0,
-            network=network,
+            network=self._place(mode),
+            mac_address=container.macs.get("bridge", ""),
         )
+
+    def _place(self, mode: str) -> str:
+        """PodSandboxConfig's network; one of one's own is joined later. Raises DockerError 404, 409."""
+        if mode.startswith("container:"):
+            return f"container:{self._sandbox_of(mode.partition(':')[2])}"
+        return {"host": "node", "bridge": "pod"}.get(mode, "none")
+
+    def _hosts(self, container: Container) -> dict[str, str]:
+        """Further lines of its /etc/hosts. Raises DockerError where a container that it is linked to does not run."""
+        gateway = self._networks.find("bridge").gateway
+        linked = containers_links.hosts(container, self._engine.containers.find)
+        return containers_config.extra_hosts(container.host_config, gateway) | linked
 
     def _sandbox_of(self, name: str) -> str:
         """Raises DockerError 404, 409."""
@@ -141,9 +167,9 @@ class Wiring:
                 "user specified IP address is supported only when connecting to networks with user configured subnets"
             )
             raise DockerError(400, message)
-        self._placed(
-            container, network, await runtime.connect_sandbox(container.sandbox_id, network.runtime_id, address)
-        )
+        mac = container.macs.get(network.name, "")
+        place = await runtime.connect_sandbox(container.sandbox_id, network.runtime_id, address, mac)
+        self._placed(container, network, place)
         container.ip = container.ip or endpoint["IPAddress"]
         await self._tell_names(network)
 
@@ -154,7 +180,7 @@ class Wiring:
             "Gateway": place.gateway,
             "IPAddress": place.ip,
             "IPPrefixLen": place.prefix,
-            "MacAddress": mac_of(place.ip),
+            "MacAddress": container.macs.get(network.name) or mac_of(place.ip),
         }
         self._event("connect", network, container)
 
@@ -179,13 +205,12 @@ class Wiring:
         container.ip = ""
 
     def _clear(self, container: Container, name: str) -> None:
-        kept = {field: container.endpoints[name][field] for field in ("IPAMConfig", "Aliases")}
+        kept = {field: container.endpoints[name][field] for field in ("IPAMConfig", "Aliases", "Links", "DriverOpts")}
         container.endpoints[name] = {**_EMPTY, **kept}
 
     async def detach(self, container: Container) -> None:
         """Its sandbox goes, with all that is in it."""
-        if server := self._servers.pop(container.sandbox_id, None):
-            server.close()
+        self.leave(container.sandbox_id)
         if container.sandbox_id:
             with suppress(RuntimeServiceError):
                 await self._engine.runtime.stop_pod_sandbox(container.sandbox_id)
@@ -194,8 +219,7 @@ class Wiring:
 
     def forget(self, container: Container) -> None:
         """The sandbox is gone."""
-        if server := self._servers.pop(container.sandbox_id, None):
-            server.close()
+        self.leave(container.sandbox_id)
         container.sandbox_id = container.runtime_id = container.ip = ""
         for name, endpoint in container.endpoints.items():
             if endpoint["EndpointID"]:
@@ -217,15 +241,22 @@ class Wiring:
     def lookup(self, asker: Container, name: str) -> list[str]:
         """Addresses that a name has on the networks of one's own that the asker is on."""
         found = []
-        for network in asker.endpoints:
+        for network, own in asker.endpoints.items():
             if network in BUILTIN:
                 continue
-            for each in self._networks.members(network):
-                endpoint = each.endpoints[network]
-                names = {each.name.lower(), *(alias.lower() for alias in endpoint["Aliases"] or ())}
-                if each.running and name.lower() in names and endpoint["IPAddress"]:
-                    found.append(endpoint["IPAddress"])
+            found += self._named(network, name.lower(), own.get("Links") or [])
         return list(dict.fromkeys(found))
+
+    def _named(self, network: str, name: str, links: list[str]) -> list[str]:
+        """Addresses on a network of those with this name, this alias, or (`CONTAINER:ALIAS`) this link."""
+        found, linked = [], [link.lower().partition(":") for link in links]
+        for each in self._networks.members(network):
+            endpoint = each.endpoints[network]
+            names = {each.name.lower(), *(alias.lower() for alias in endpoint["Aliases"] or ())}
+            names |= {alias for other, _, alias in linked if other in (each.name.lower(), each.id)}
+            if each.running and name in names and endpoint["IPAddress"]:
+                found.append(endpoint["IPAddress"])
+        return found
 
     async def renamed(self, container: Container) -> None:
         """Its neighbours know it by its new name alone."""
@@ -248,6 +279,30 @@ class Wiring:
                         known |= dict.fromkeys([other.name, *(endpoint["Aliases"] or ())], endpoint["IPAddress"])
             await self._engine.runtime.update_pod_sandbox(container.sandbox_id, DNSConfig(), known)
 
+    # -- docker build --network
+
+    def place_of(self, mode: str) -> tuple[str, Network | None]:
+        """(PodSandboxConfig's network, the one to join then) of a build's container. Raises DockerError 404, 409."""
+        place = self._place(mode)
+        return place, self._networks.find(mode) if place == "none" and mode != "none" else None
+
+    def dns_of(self, network: Network | None) -> DNSConfig:
+        return DNSConfig() if network is None else DNSConfig((NAME_SERVER,), (), ("ndots:0",))
+
+    async def join(self, sandbox_id: str, network: Network) -> None:
+        """Put a sandbox of no container's on a network, and let it find names there. Raises RuntimeServiceError."""
+        runtime = self._engine.runtime
+        await runtime.ensure_network(network.runtime_config(self._engine.machine.name))
+        await runtime.connect_sandbox(sandbox_id, network.runtime_id)
+        if runtime.level != Level.PROCESS:
+            server = NameServer(lambda name: self._named(network.name, name.lower(), []), ())
+            self._servers[sandbox_id] = server
+            await server.start(runtime, sandbox_id)
+
+    def leave(self, sandbox_id: str) -> None:
+        if server := self._servers.pop(sandbox_id, None):
+            server.close()
+
     # -- docker network connect, disconnect, rm
 
     async def connect(self, container: Container, network: Network, asked: Fields) -> None:
@@ -269,6 +324,8 @@ class Wiring:
             if network.name in container.endpoints and container.running:
                 raise DockerError(403, f"endpoint with name {container.name} already exists in network {network.name}")
             container.endpoints[network.name] = self._endpoint(network.name, asked, container.id)
+            if mac := asked.get("MacAddress"):
+                container.macs[network.name] = _check_mac(mac)
             if container.sandbox_id:
                 try:
                     await self._join(container, network)
@@ -276,8 +333,8 @@ class Wiring:
                     del container.endpoints[network.name]
                     raise
                 if self._resolves(container):
-                    aliases = containers_config.extra_hosts(container.host_config)
-                    await self._engine.runtime.update_pod_sandbox(container.sandbox_id, self._dns(container), aliases)
+                    hosts = self._hosts(container)
+                    await self._engine.runtime.update_pod_sandbox(container.sandbox_id, self._dns(container), hosts)
                     await self.serve_names(container)
             container.save()
 

@@ -14,6 +14,7 @@ from aiohttp import web
 import kubelab
 from kubelab.engine import containers_log_config, query
 from kubelab.engine.answers import encode, json_answer, json_stream
+from kubelab.engine.containers_config import RUNTIMES
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
 from kubelab.engine.events import matches
@@ -78,6 +79,7 @@ async def describe(engine: Engine) -> dict[str, Any]:
     paused = sum(container.status == "paused" for container in containers)
     running = sum(container.running for container in containers) - paused
     images = await asyncio.to_thread(engine.store.all)
+    release = platform.freedesktop_os_release()
     return {
         "ID": str(engine.home.path),
         "Containers": len(containers),
@@ -95,9 +97,16 @@ async def describe(engine: Engine) -> dict[str, Any]:
         },
         "SystemTime": timestamp(),
         "LoggingDriver": "json-file",
+        "Debug": False,
+        "ExperimentalBuild": False,
+        "LiveRestoreEnabled": False,
+        "NFd": psutil.Process().num_fds(),
+        "NEventsListener": engine.events.listeners,
+        "IndexServerAddress": "https://index.docker.io/v1/",
         **_limits(runtime),
         "KernelVersion": platform.release(),
-        "OperatingSystem": platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
+        "OperatingSystem": release.get("PRETTY_NAME", "Linux"),
+        "OSVersion": release.get("VERSION_ID", ""),
         "OSType": "linux",
         "Architecture": platform.machine(),
         "NCPU": os.cpu_count(),
@@ -106,8 +115,8 @@ async def describe(engine: Engine) -> dict[str, Any]:
         "Name": platform.node(),
         "Labels": ["app.kubernetes.io/part-of=kubelab"],
         "ServerVersion": VERSION,
-        "Runtimes": {"kubelab": {"path": "kubelab.runtime"}},
-        "DefaultRuntime": "kubelab",
+        "Runtimes": {name: {"path": "kubelab.runtime"} for name in RUNTIMES},
+        "DefaultRuntime": RUNTIMES[0],
         "Swarm": {"LocalNodeState": "inactive"},
         "SecurityOptions": ["name=userns"] if runtime["level"] == "namespaces" else [],
         "Warnings": [f"WARNING: {name}: {text}" for name, text in runtime["limits"].items()] or None,
@@ -127,6 +136,7 @@ def _limits(runtime: dict[str, Any]) -> dict[str, Any]:
         "CPUShares": cpu,
         "PidsLimit": pids,
         "OomKillDisable": False,
+        "CPUSet": True,
         "IPv4Forwarding": True,
     }
 

@@ -140,8 +140,9 @@ def _entry(name: str, type: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
     return info
 
 
-def load(store: ImageStore, source: BinaryIO) -> list[Image]:
-    """Load every image of the archive. `source` is a seekable file, plain or compressed."""
+def load(store: ImageStore, source: BinaryIO) -> list[tuple[Image, list[str]]]:
+    """Load every image of the archive; each with the names that it has there. `source` is a seekable file, plain or
+    compressed."""
     try:
         with tarfile.open(fileobj=compressed.decompressed(source), mode="r:") as tar:
             items = _docker_manifest(tar) if _has(tar, "manifest.json") else _oci_manifest(tar)
@@ -152,7 +153,7 @@ def load(store: ImageStore, source: BinaryIO) -> list[Image]:
         raise InvalidArchive(f"invalid archive: {error}") from error
 
 
-def _load_image(store: ImageStore, tar: tarfile.TarFile, item: dict[str, Any]) -> Image:
+def _load_image(store: ImageStore, tar: tarfile.TarFile, item: dict[str, Any]) -> tuple[Image, list[str]]:
     data = _open(tar, item["Config"]).read()
     diff_ids = json.loads(data)["rootfs"].get("diff_ids") or []
     if len(diff_ids) != len(item["Layers"]):
@@ -174,9 +175,10 @@ def _load_image(store: ImageStore, tar: tarfile.TarFile, item: dict[str, Any]) -
     except BaseException:
         store.discard(made)
         raise
-    for name in item["RepoTags"] or []:
+    names = item["RepoTags"] or []
+    for name in names:
         store.tag(image_id, name)
-    return store.get_image(image_id)
+    return store.get_image(image_id), names
 
 
 def chain_id_over(below: list[str], diff_id: str) -> str:

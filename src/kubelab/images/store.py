@@ -257,7 +257,7 @@ class ImageStore:
 
     def load(self, source: BinaryIO) -> list[Image]:
         """Read what `docker save` wrote (or an OCI layout), naming the images as it says."""
-        return archive.load(self, source)
+        return [image for image, _ in archive.load(self, source)]
 
 
 def as_go_writes(value: Any) -> bytes:

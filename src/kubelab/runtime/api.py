@@ -61,6 +61,8 @@ class NetworkConfig:
     gateway: str
     bridge: str  # the interface's name, 15 characters at most
     internal: bool = False  # nothing but the network itself is reached from it
+    ip_range: str = ""  # the part of `cidr` that addresses are handed out from; "" is all of it
+    reserved: tuple[str, ...] = ()  # addresses that are never handed out
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class PodSandboxConfig:
     # containers share is mounted there, for them alone; 0 is half of the machine's memory. Level process: left on disk
     network: str = "pod"  # | "none": only lo | "node": the machine's own | "container:ID": that of another sandbox
     shm_size: int = 0  # bytes of /dev/shm; 0 is 64 MiB, as containerd's
+    mac_address: str = ""  # of its interface on the network "pod"; "" is the one that goes with its address
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class Resources:
     cpu_quota: int = 0  # microseconds of processor time in each period
     cpu_period: int = 0  # microseconds; 0 is 100,000
     pids_limit: int = 0  # processes and threads
+    cpuset_cpus: tuple[int, ...] = ()  # the processors that it may run on; () is every one
 
 
 @dataclass(frozen=True)

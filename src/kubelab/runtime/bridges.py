@@ -45,7 +45,7 @@ class Bridges:
             if config.internal:
                 await link.forbid(config.bridge, "0.0.0.0/0", _OUTSIDE)
         self.configs[config.id] = config
-        self._pools[config.id] = AddressPool(config.cidr, config.gateway)
+        self._pools[config.id] = AddressPool(config.cidr, config.gateway, config.ip_range, config.reserved)
 
     async def remove(self, network_id: str) -> None:
         config = self.configs.pop(network_id, None)
@@ -60,7 +60,7 @@ class Bridges:
             if config.internal:
                 await link.permit(config.bridge, "0.0.0.0/0", _OUTSIDE)
 
-    async def connect(self, sandbox: Sandbox, network_id: str, address: str) -> Endpoint:
+    async def connect(self, sandbox: Sandbox, network_id: str, address: str, mac: str = "") -> Endpoint:
         """Give a sandbox an interface; with a default route where it has none. Raises RuntimeServiceError."""
         config, pool = self._find(network_id), self._pools[network_id]
         taken = {each.interface for each in sandbox.endpoints.values()}
@@ -71,7 +71,7 @@ class Bridges:
         )
         self._ports += 1
         try:
-            await self._cable(sandbox, config.bridge, f"vethn{self._ports}", endpoint)
+            await self._cable(sandbox, config.bridge, f"vethn{self._ports}", endpoint, mac)
         except OSError as error:
             pool.give_back(ip)
             raise RuntimeServiceError("Unknown", f"failed to connect to network {network_id}: {error}") from None
@@ -83,11 +83,11 @@ class Bridges:
         except KeyError:
             raise RuntimeServiceError("NotFound", f"network {network_id} not found") from None
 
-    async def _cable(self, sandbox: Sandbox, bridge: str, port: str, endpoint: Endpoint) -> None:
+    async def _cable(self, sandbox: Sandbox, bridge: str, port: str, endpoint: Endpoint, mac: str) -> None:
         there = os.open(f"/proc/{sandbox.pid}/ns/net", os.O_RDONLY)
         try:
             async with self._machine.netlink() as link:
-                await link.add_veth(port, bridge, endpoint.interface, there, endpoint.ip)
+                await link.add_veth(port, bridge, endpoint.interface, there, endpoint.ip, mac)
             with inside(there):
                 inner = Rtnetlink()
             async with inner as link:

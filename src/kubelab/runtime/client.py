@@ -83,9 +83,11 @@ class RuntimeClient:
     async def remove_network(self, machine: str, network_id: str) -> None:
         await self._call("remove_network", machine=machine, id=network_id)
 
-    async def connect_sandbox(self, sandbox_id: str, network_id: str, address: str = "") -> Endpoint:
+    async def connect_sandbox(self, sandbox_id: str, network_id: str, address: str = "", mac: str = "") -> Endpoint:
         """An interface in that network, with the given or the next address."""
-        return Endpoint(**await self._call("connect_sandbox", id=sandbox_id, network=network_id, address=address))
+        return Endpoint(
+            **await self._call("connect_sandbox", id=sandbox_id, network=network_id, address=address, mac=mac)
+        )
 
     async def disconnect_sandbox(self, sandbox_id: str, network_id: str) -> None:
         await self._call("disconnect_sandbox", id=sandbox_id, network=network_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import secrets
@@ -231,10 +232,19 @@ class Containers:
                 container.cgroup.limit(resources)
             except OSError as error:
                 raise RuntimeServiceError("Unknown", f"failed to update container resources: {error}") from None
+        if resources.cpuset_cpus != container.config.resources.cpuset_cpus:
+            self._pin(container, resources.cpuset_cpus)
         container.config = dataclasses.replace(container.config, resources=resources)
         self._watch.discard(container)
         if container.state is ContainerState.RUNNING:
             self._sample_memory(container)
+
+    def _pin(self, container: Container, cpus: tuple[int, ...]) -> None:
+        """Let what runs in it have these processors alone; () is all."""
+        for pid in self._processes(container) if container.state is ContainerState.RUNNING else ():
+            for thread in proc.threads(pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setaffinity(thread, cpus or range(os.cpu_count() or 1))
 
     def reopen_log(self, container_id: str) -> None:
         """CRI's ReopenContainerLog."""
@@ -320,6 +330,7 @@ class Containers:
             security=config.security,
             ulimits=config.ulimits,
             oom_score_adj=config.oom_score_adj,
+            cpus=config.resources.cpuset_cpus,
         )
         if not program.argv:
             raise RuntimeServiceError("InvalidArgument", "no command to execute: argv is empty")

@@ -100,8 +100,8 @@ class Namespaces:
     async def remove_network(self, machine: str, network_id: str) -> None:
         await self._bridges[machine].remove(network_id)
 
-    async def connect(self, sandbox: Sandbox, network_id: str, address: str) -> Endpoint:
-        return await self._bridges[sandbox.config.machine].connect(sandbox, network_id, address)
+    async def connect(self, sandbox: Sandbox, network_id: str, address: str, mac: str = "") -> Endpoint:
+        return await self._bridges[sandbox.config.machine].connect(sandbox, network_id, address, mac)
 
     async def disconnect(self, sandbox: Sandbox, endpoint: Endpoint) -> None:
         await self._bridges[sandbox.config.machine].disconnect(sandbox, endpoint)
@@ -156,7 +156,7 @@ class Namespaces:
                 syscalls.unshare(_OF_A_SANDBOX & ~CLONE_NEWNET | CLONE_NEWPID)
                 syscalls.setns(other, CLONE_NEWNET)
             else:
-                asyncio.run(_unshare(machine, port, sandbox.ip))
+                asyncio.run(_unshare(machine, port, sandbox.ip, sandbox.config.mac_address))
                 network.open_low_ports()
             size = sandbox.config.shm_size or _SHM_SIZE
             syscalls.mount("shm", self._shm, "tmpfs", _HARMLESS, f"mode=1777,size={size}")
@@ -297,12 +297,12 @@ def _mount_memory(folder: str, limit: int) -> None:
         syscalls.mount("tmpfs", folder, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, f"mode=1777{size}")
 
 
-async def _unshare(machine: network.Machine, port: str, ip: str) -> None:
+async def _unshare(machine: network.Machine, port: str, ip: str, mac: str) -> None:
     """Go into namespaces for a sandbox, with a network at `port` of the machine's bridge where it has an `ip`."""
     async with machine.netlink() as bridge:
         syscalls.unshare(_OF_A_SANDBOX | CLONE_NEWPID)
         if ip:
-            await network.connect_pod(bridge, port, ip, machine.pool.gateway, machine.pool.network.prefixlen)
+            await network.connect_pod(bridge, port, ip, machine.pool.gateway, machine.pool.network.prefixlen, mac)
             return
         async with Rtnetlink() as link:
             await link.set_up("lo")

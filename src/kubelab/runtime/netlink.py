@@ -49,10 +49,10 @@ class Rtnetlink:
         fixed = {"address": mac_of(ip)} if ip else {}
         await _answer(f"add bridge {name}", self._iproute.link("add", ifname=name, kind="bridge", state="up", **fixed))
 
-    async def add_veth(self, name: str, bridge: str, peer: str, peer_namespace: int, ip: str) -> None:
+    async def add_veth(self, name: str, bridge: str, peer: str, peer_namespace: int, ip: str, mac: str = "") -> None:
         """A cable from a port of `bridge` here (up) to the link `peer` (still down) in the network namespace of that
-        descriptor; `ip` is the address that `peer` will have."""
-        other = {"ifname": peer, "net_ns_fd": peer_namespace, "address": mac_of(ip)}
+        descriptor; `ip` is the address that `peer` will have, `mac` its MAC where it is not the one of this IP."""
+        other = {"ifname": peer, "net_ns_fd": peer_namespace, "address": mac or mac_of(ip)}
         ends = {"ifname": name, "state": "up", "peer": other}
         request = self._iproute.link("add", kind="veth", master=await self._index(bridge), **ends)
         await _answer(f"add veth {name} to {bridge}", request)

@@ -24,14 +24,17 @@ LAN_BRIDGE, POD_BRIDGE = "lan0", "cni0"
 class AddressPool:
     """Hands out a pod CIDR's addresses in turn, as host-local does: one that was given back is used last.
 
-    The first address is the gateway's.
+    The first address is the gateway's. `ip_range` is the part that is handed out, `reserved` what is not in it.
     """
 
-    def __init__(self, cidr: str, gateway: str = "") -> None:
+    def __init__(self, cidr: str, gateway: str = "", ip_range: str = "", reserved: tuple[str, ...] = ()) -> None:
         self.network = ipaddress.ip_network(cidr)
         self.gateway = gateway or str(self.network[1])
-        self._used = {self._number(self.gateway)}
-        self._last = 1 if not gateway or gateway == str(self.network[1]) else 0
+        part = ipaddress.ip_network(ip_range or cidr)
+        self._first = max(self._number(str(part[0])), 1)
+        self._size = min(self._number(str(part[-1])), self.network.num_addresses - 2) - self._first + 1
+        self._used = {self._number(address) for address in (self.gateway, *reserved)}
+        self._last = self._number(self.gateway) - self._first if self._number(self.gateway) == self._first else -1
 
     def _number(self, address: str) -> int:
         return int(ipaddress.ip_address(address)) - int(self.network.network_address)
@@ -40,12 +43,12 @@ class AddressPool:
         """The next one, or a given one. Raises RuntimeServiceError where it, or all, are taken."""
         if address:
             return self._take(address)
-        size = self.network.num_addresses
-        for step in range(size):
-            number = 1 + (self._last + step) % (size - 2)
+        for step in range(1, self._size + 1):
+            place = (self._last + step) % self._size
+            number = self._first + place
             if number not in self._used:
                 self._used.add(number)
-                self._last = number
+                self._last = place
                 return str(self.network[number])
         raise RuntimeServiceError("Unknown", f"no IP addresses available in range set: {self.network}")
 
@@ -178,10 +181,10 @@ class LAN:
         machine.close()
 
 
-async def connect_pod(bridge: Rtnetlink, port: str, address: str, gateway: str, prefix: int) -> None:
+async def connect_pod(bridge: Rtnetlink, port: str, address: str, gateway: str, prefix: int, mac: str = "") -> None:
     """Give the network namespace we are in `lo` and `eth0`; `bridge` is a netlink socket of the machine."""
     here = os.open("/proc/self/ns/net", os.O_RDONLY)
-    await bridge.add_veth(port, POD_BRIDGE, "eth0", here, address)
+    await bridge.add_veth(port, POD_BRIDGE, "eth0", here, address, mac)
     os.close(here)
     async with Rtnetlink() as link:
         await link.set_up("lo")

@@ -100,7 +100,7 @@ class Plain:
     async def remove_network(self, machine: str, network_id: str) -> None:
         """Nothing was made."""
 
-    async def connect(self, sandbox: Sandbox, network_id: str, address: str) -> Endpoint:
+    async def connect(self, sandbox: Sandbox, network_id: str, address: str, mac: str = "") -> Endpoint:
         """A sandbox has one loopback address, in whatever networks it is."""
         ip = sandbox.ip or self.take_address(sandbox.config.machine)
         return Endpoint(network_id, "lo", ip, 8, "")

@@ -50,6 +50,14 @@ def tree(pid: int) -> list[int]:
     return [pid, *descendants(pid)] if pid and Path(f"/proc/{pid}").exists() else []
 
 
+def threads(pid: int) -> list[int]:
+    """Of a process; empty where it is gone."""
+    try:
+        return [int(each) for each in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208 (names are all that is wanted)
+    except FileNotFoundError:
+        return []
+
+
 def kill(pid: int) -> None:
     send(pid, signal.SIGKILL)
 

@@ -43,13 +43,14 @@ class Process:
     ulimits: tuple[tuple[str, int, int], ...] = ()
     oom_score_adj: int = 0
     init: bool = False
+    cpus: tuple[int, ...] = ()
 
     @classmethod
     def first(cls, config: ContainerConfig, hostname: str) -> Process:
         """A container's own program."""
         return cls(
             config.argv, config.env, config.working_dir, config.user, hostname, config.tty,
-            config.security, config.ulimits, config.oom_score_adj, config.init,
+            config.security, config.ulimits, config.oom_score_adj, config.init, config.resources.cpuset_cpus,
         )  # fmt: skip
 
 
@@ -83,12 +84,17 @@ def execute(process: Process) -> NoReturn:
 
 
 def limit(process: Process) -> None:
-    """Its resource limits and its place in the order of the out-of-memory killer. Raises StartError."""
+    """Its resource limits, its processors, its place in the order of the out-of-memory killer. Raises StartError."""
     for name, soft, hard in process.ulimits:
         try:
             resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (soft, hard))
         except (OSError, ValueError) as error:
             raise StartError(f"error setting rlimit type {name}: {error}") from None
+    if process.cpus:
+        try:
+            os.sched_setaffinity(0, process.cpus)  # no cgroup of ours has a cpuset; what it starts inherits this
+        except OSError as error:
+            raise StartError(f"error setting cpuset to {process.cpus}: {_reason(error)}") from None
     if process.oom_score_adj:
         try:
             Path("/proc/self/oom_score_adj").write_text(str(process.oom_score_adj))

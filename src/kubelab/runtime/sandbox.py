@@ -10,6 +10,14 @@ from kubelab.runtime.api import DNSConfig, Endpoint, PodSandboxConfig, PodSandbo
 from kubelab.runtime.logs import timestamp
 
 ETC_FILES = ("hosts", "hostname", "resolv.conf")  # of /etc
+LOCAL_HOSTS = (
+    ("127.0.0.1", "localhost"),
+    ("::1", "localhost ip6-localhost ip6-loopback"),
+    ("fe00::", "ip6-localnet"),
+    ("ff00::", "ip6-mcastprefix"),
+    ("ff02::1", "ip6-allnodes"),
+    ("ff02::2", "ip6-allrouters"),
+)  # as libnetwork's etchosts begins the file
 
 
 @dataclass
@@ -52,13 +60,10 @@ class Sandbox:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "hostname").write_text(self.hostname + "\n")
         (self.folder / "resolv.conf").write_text(_resolv_conf(self.config.dns))
-        hosts = {"127.0.0.1": ["localhost"], "::1": ["localhost", "ip6-localhost", "ip6-loopback"]}
+        lines = [*LOCAL_HOSTS, *((address, name) for name, address in self.config.host_aliases.items())]
         for address in dict.fromkeys(filter(None, (self.ip, *(each.ip for each in self.endpoints.values())))):
-            hosts.setdefault(address, []).extend(self.names)
-        for name, address in self.config.host_aliases.items():
-            hosts.setdefault(address, []).append(name)
-        lines = [f"{address}\t{' '.join(names)}\n" for address, names in hosts.items()]
-        (self.folder / "hosts").write_text("".join(lines))
+            lines.append((address, " ".join(self.names)))
+        (self.folder / "hosts").write_text("".join(f"{address}\t{names}\n" for address, names in lines))
 
     def remove_files(self) -> None:
         for file in self.etc_files().values():

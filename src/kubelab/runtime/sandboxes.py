@@ -164,14 +164,14 @@ class Sandboxes:
         async with self._one_at_a_time:
             await self._isolation.remove_network(machine, network_id)
 
-    async def connect(self, sandbox_id: str, network_id: str, address: str) -> Endpoint:
+    async def connect(self, sandbox_id: str, network_id: str, address: str, mac: str = "") -> Endpoint:
         """Put a sandbox into a further network. Twice changes nothing. Raises RuntimeServiceError."""
         sandbox = self.get(sandbox_id)
         async with self._one_at_a_time:
             if sandbox.state is not SandboxState.READY:
                 raise RuntimeServiceError("FailedPrecondition", f'sandbox "{sandbox_id}" is not ready')
             if network_id not in sandbox.endpoints:
-                sandbox.endpoints[network_id] = await self._isolation.connect(sandbox, network_id, address)
+                sandbox.endpoints[network_id] = await self._isolation.connect(sandbox, network_id, address, mac)
                 sandbox.ip = sandbox.ip or sandbox.endpoints[network_id].ip
                 sandbox.write_etc()
             return sandbox.endpoints[network_id]

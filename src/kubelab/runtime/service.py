@@ -9,7 +9,7 @@ from typing import Any
 
 from kubelab.home import Home
 from kubelab.runtime import wire
-from kubelab.runtime.api import NetworkConfig, Resources, RuntimeServiceError
+from kubelab.runtime.api import RuntimeServiceError
 from kubelab.runtime.cgroups import Cgroups
 from kubelab.runtime.containers import Containers, Images
 from kubelab.runtime.events import Events
@@ -72,7 +72,7 @@ class RuntimeService:
         return (await self.sandboxes.run(wire.sandbox_config(given["config"]))).id
 
     async def _connect_sandbox(self, given: Parameters) -> Any:
-        return wire.to_wire(await self.sandboxes.connect(given["id"], given["network"], given["address"]))
+        return wire.to_wire(await self.sandboxes.connect(given["id"], given["network"], given["address"], given["mac"]))
 
     async def _create_container(self, given: Parameters) -> str:
         config = wire.container_config(given["config"])
@@ -92,7 +92,7 @@ _METHODS: dict[str, Callable[[RuntimeService, Parameters], Any]] = {
     "remove_machine": lambda self, given: self.sandboxes.remove_machine(given["name"]),
     "add_address": lambda self, given: self.sandboxes.add_address(given["machine"], given["ip"]),
     "remove_address": lambda self, given: self.sandboxes.remove_address(given["machine"], given["ip"]),
-    "ensure_network": lambda self, given: self.sandboxes.ensure_network(NetworkConfig(**given["config"])),
+    "ensure_network": lambda self, given: self.sandboxes.ensure_network(wire.network_config(given["config"])),
     "remove_network": lambda self, given: self.sandboxes.remove_network(given["machine"], given["id"]),
     "connect_sandbox": RuntimeService._connect_sandbox,
     "disconnect_sandbox": lambda self, given: self.sandboxes.disconnect(given["id"], given["network"]),
@@ -114,7 +114,7 @@ _METHODS: dict[str, Callable[[RuntimeService, Parameters], Any]] = {
     "pause_container": lambda self, given: self.containers.pause(given["id"]),
     "resume_container": lambda self, given: self.containers.resume(given["id"]),
     "update_container_resources": lambda self, given: self.containers.update_resources(
-        given["id"], Resources(**given["resources"])
+        given["id"], wire.resources(given["resources"])
     ),
     "container_status": lambda self, given: wire.to_wire(self.containers.get(given["id"]).status()),
     "list_containers": RuntimeService._list_containers,

@@ -133,11 +133,19 @@ def container_config(fields: Message) -> api.ContainerConfig:
             "argv": tuple(fields["argv"]),
             "env": tuple((name, value) for name, value in fields["env"]),
             "mounts": tuple(api.Mount(**mount | {"options": tuple(mount["options"])}) for mount in fields["mounts"]),
-            "resources": api.Resources(**fields["resources"]),
+            "resources": resources(fields["resources"]),
             "security": api.Security(**{name: _tuple(value) for name, value in fields["security"].items()}),
             "ulimits": tuple((name, soft, hard) for name, soft, hard in fields["ulimits"]),
         }
     )
+
+
+def resources(fields: Message) -> api.Resources:
+    return api.Resources(**{name: _tuple(value) for name, value in fields.items()})
+
+
+def network_config(fields: Message) -> api.NetworkConfig:
+    return api.NetworkConfig(**{name: _tuple(value) for name, value in fields.items()})
 
 
 def _tuple(value: Any) -> Any:

@@ -180,8 +180,8 @@ def test_squash_is_refused_as_dockerd_does(client):
 def test_option_that_is_not_honoured_is_refused_by_name(running: Running, client):
     if running.home is None:
         return
-    with pytest.raises(docker.errors.APIError, match="networkmode=mine is not supported"):
-        build(client, "FROM kubelab/python\n", network_mode="mine")
+    with pytest.raises(docker.errors.APIError, match="cpusetcpus=0 is not supported"):
+        build(client, "FROM kubelab/python\n", container_limits={"cpusetcpus": "0"})
 
 
 @isolated

@@ -37,7 +37,7 @@ def test_a_request_lies_over_the_images_configuration():
         "Labels": {"both": "request"},
         "HostConfig": {"Memory": 64 << 20},
     }
-    config, host = complete(body, IMAGE)
+    config, host, _ = complete(body, IMAGE)
     assert config["Env"] == ["OVER=request", "NEW=1", "GONE", "PATH=/bin", "KEPT=image"]  # as dockerd orders them
     assert config["Labels"] == {"of": "image", "both": "request"}
     made = runtime_config(config, host, name="n", image_id="sha256:1", labels={}, log="/log")
@@ -60,7 +60,7 @@ def test_a_request_lies_over_the_images_configuration():
     ids=["command", "entrypoint takes the command away", "no entrypoint"],
 )
 def test_entrypoint_and_command(body: dict, argv: tuple[str, ...]):
-    config, host = complete(body, IMAGE)
+    config, host, _ = complete(body, IMAGE)
     assert runtime_config(config, host, name="n", image_id="i", labels={}, log="/log").argv == argv
 
 
@@ -178,7 +178,7 @@ def test_a_bind_is_judged_by_where_its_links_lead(tmp_path: Path):
 
 
 def test_limits():
-    _, host = complete({"HostConfig": {"Memory": 64 << 20, "NanoCpus": 500_000_000, "CapAdd": ["net_admin"]}}, IMAGE)
+    _, host, _ = complete({"HostConfig": {"Memory": 64 << 20, "NanoCpus": 500_000_000, "CapAdd": ["net_admin"]}}, IMAGE)
     assert (host["MemorySwap"], host["CapAdd"]) == (128 << 20, ["CAP_NET_ADMIN"])
     made = containers_limits.resources(host)
     assert (made.memory_limit, made.cpu_quota, made.cpu_period) == (64 << 20, 50_000, 100_000)

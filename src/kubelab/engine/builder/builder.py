@@ -166,7 +166,10 @@ class Builder:
             raise BuildFailed("index out of bounds")
         return self._stages[int(name)].image
 
-    def cache_sources(self) -> tuple[Image, ...]:
+    def cache_sources(self) -> tuple[Image, ...] | None:
+        """The images of `--cache-from` that are here; None where it was not given (moby: MakeImageCache)."""
+        if not self.options.cache_from:
+            return None
         found = []
         for name in self.options.cache_from:
             with contextlib.suppress(ImageNotFound):

@@ -53,9 +53,9 @@ class Answer:
 
 
 class LayerCache:
-    """One stage's use of the cache. `sources`: the images of `--cache-from`; empty: all that was built here."""
+    """One stage's use of the cache. `sources`: the images of `--cache-from`; None: all that was built here."""
 
-    def __init__(self, store: ImageStore, enabled: bool, sources: tuple[Image, ...] = ()) -> None:
+    def __init__(self, store: ImageStore, enabled: bool, sources: tuple[Image, ...] | None = None) -> None:
         self._store, self._enabled, self._missed, self._sources = store, enabled, False, sources
 
     def find(self, parent: str, container_config: RunConfig) -> Answer:
@@ -87,9 +87,9 @@ class LayerCache:
     def _built_here(self, children: list[Image], container_config: RunConfig) -> Image | None:
         same = [each for each in children if _same(each, container_config)]
         newest = max(same, key=lambda image: image.config.get("created") or "", default=None)
-        if newest and self._sources and not any(self._stands_on(source, newest.id) for source in self._sources):
-            return None
-        return newest
+        if newest is None or self._sources is None:
+            return newest
+        return newest if any(self._stands_on(source, newest.id) for source in self._sources) else None
 
     def _stands_on(self, image: Image, ancestor: str) -> bool:
         while image.id != ancestor:
@@ -103,7 +103,7 @@ class LayerCache:
     def _from_sources(self, parent: str, container_config: RunConfig) -> Image | None:
         base = self._store.get_image(parent) if parent else None
         steps = len(base.config.get("history") or []) if base else 0
-        for source in self._sources:
+        for source in self._sources or ():
             history = source.config.get("history") or []
             if not _begins_with(source, base) or len(history) <= steps:
                 continue

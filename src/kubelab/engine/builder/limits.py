@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from kubelab.runtime.api import Resources
 
 MINIMUM_MEMORY = 6 << 20  # bytes, as dockerd's
-NETWORKS = {"": "pod", "default": "pod", "bridge": "pod", "none": "none", "host": "node"}  # -> PodSandboxConfig.network
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Limits:
     ulimits: tuple[tuple[str, int, int], ...] = ()  # name, soft, hard
     hosts: Mapping[str, str] = field(default_factory=dict)  # host name -> address
     shm_size: int = 0  # bytes, 0 is the default
-    network: str = "pod"  # as PodSandboxConfig's
+    network: str = "bridge"  # as HostConfig.NetworkMode
 
     @classmethod
     def of(cls, query: Mapping[str, str], extra_hosts: Sequence[str]) -> Limits:
@@ -37,7 +36,8 @@ class Limits:
             cpu_quota=_number(query, "cpuquota"),
             cpu_period=_number(query, "cpuperiod"),
         )
-        hosts, network = dict(map(_host, extra_hosts)), NETWORKS[query.get("networkmode", "")]
+        hosts, network = dict(map(_host, extra_hosts)), query.get("networkmode", "")
+        network = "bridge" if network in ("", "default") else network
         return cls(resources, _ulimits(query), hosts, _number(query, "shmsize"), network)
 
 

@@ -85,6 +85,7 @@ async def container(engine: Engine, run: Run) -> AsyncIterator[str]:
     log = engine.home.engine / "builds" / f"{name}.log"
     await asyncio.to_thread(log.parent.mkdir, mode=0o700, exist_ok=True)
     await engine.runtime.ensure_machine(engine.machine)
+    place, network = engine.wiring.place_of(run.limits.network)
     sandbox = await engine.runtime.run_pod_sandbox(
         PodSandboxConfig(
             name=f"build-{name[:12]}",
@@ -95,14 +96,18 @@ async def container(engine: Engine, run: Run) -> AsyncIterator[str]:
             labels={LABEL: ""},
             host_aliases=dict(run.limits.hosts),
             shm_size=run.limits.shm_size,
-            network=run.limits.network,
+            network=place,
+            dns=engine.wiring.dns_of(network),
         )
     )
     volumes = log.with_suffix("")
     try:
+        if network is not None:
+            await engine.wiring.join(sandbox, network)
         mounts = await asyncio.to_thread(_volumes, run, volumes) + await asyncio.to_thread(_script, run, volumes)
         yield await engine.runtime.create_container(sandbox, _container_config(run, str(log), mounts))
     finally:
+        engine.wiring.leave(sandbox)
         await asyncio.shield(_remove(engine, sandbox, log))
         await asyncio.to_thread(remove_tree, volumes)
 

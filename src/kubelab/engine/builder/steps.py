@@ -22,11 +22,13 @@ def commit(
     container: str = "",
     author: str = "",
     comment: str = "",
+    name: str | None = None,
 ) -> str:
     """Make the image that a step leaves behind and return its ID.
 
     `config` is what the image starts with, `container_config` what the step was, `layer` what it changed (None:
-    nothing), `container` the ID of the container in which it happened, `author` and `comment` what people said of it.
+    nothing), `container` the ID of the container in which it happened, `author` and `comment` what people said of it,
+    `name` what `parent` is called in the two configurations (None: its ID, as the builder has it).
     """
     base = store.get_image(parent) if parent else None
     before: dict[str, Any] = base.config if base else {}
@@ -43,13 +45,14 @@ def commit(
         entry["empty_layer"] = True
     else:
         diff_ids.append(added.diff_id)
+    name = parent if name is None else name
     image = {  # in the order in which dockerd writes it: the image's ID is the digest of these bytes
         "architecture": before.get("architecture") or ARCHITECTURES.get(machine(), machine()),
         **({"author": author} if author else {}),
         **({"comment": comment} if comment else {}),
-        "config": in_order(changed(config, Image=parent)),
+        "config": in_order(changed(config, Image=name)),
         **({"container": container} if container else {}),
-        "container_config": in_order(changed(container_config, Image=parent)),
+        "container_config": in_order(changed(container_config, Image=name)),
         "created": entry["created"],
         "docker_version": "kubelab",
         "history": [*(before.get("history") or []), entry],
