@@ -14,7 +14,7 @@ from typing import IO, Any
 from aiohttp import web
 
 from kubelab.engine import query
-from kubelab.engine.answers import encode, json_stream
+from kubelab.engine.answers import encode, json_answer, json_stream
 from kubelab.engine.builder import fetching
 from kubelab.engine.builder.builder import Builder, BuildFailed, Options
 from kubelab.engine.builder.context import BuildContext
@@ -56,8 +56,12 @@ def routes(engine: Engine) -> list[web.RouteDef]:
     async def buildkit(_: web.Request) -> web.StreamResponse:
         raise DockerError(501, CLASSIC_ONLY)
 
+    async def prune(_: web.Request) -> web.Response:
+        return json_answer({"CachesDeleted": None, "SpaceReclaimed": 0})  # the cache is images: `docker image prune`
+
     return [
         web.route("POST", "/build", build),
+        web.route("POST", "/build/prune", prune),
         web.route("POST", "/session", buildkit),  # what the buildx plug-in asks for
         web.route("POST", "/grpc", buildkit),
     ]

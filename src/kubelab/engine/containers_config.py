@@ -45,7 +45,7 @@ HARMLESS: Fields = {
 RUNTIMES = ("kubelab", "runc")  # the second is what clients call a default runtime by its name upstream
 POLICIES = ("", "no", "always", "on-failure", "unless-stopped")
 # HostConfig as dockerd shows it where nothing is asked for.
-_HOST_DEFAULTS: Fields = {
+HOST_DEFAULTS: Fields = {
     "Binds": None, "ContainerIDFile": "", "NetworkMode": "bridge", "PortBindings": None, "AutoRemove": False,
     "VolumeDriver": "", "VolumesFrom": None, "CapAdd": None, "CapDrop": None, "CgroupnsMode": "private", "Dns": None,
     "DnsOptions": None, "DnsSearch": None, "ExtraHosts": None, "GroupAdd": None, "IpcMode": "private", "Cgroup": "",
@@ -63,7 +63,7 @@ def complete(body: Fields, image: Image) -> tuple[Fields, Fields, list[str]]:
     """Config and HostConfig as the container will have them, and warnings. Raises DockerError 400 for what is not
     served."""
     asked = {name: value for name, value in (body.get("HostConfig") or {}).items() if value is not None}
-    host = {**copy.deepcopy(_HOST_DEFAULTS), **copy.deepcopy(asked)}
+    host = {**copy.deepcopy(HOST_DEFAULTS), **copy.deepcopy(asked)}
     given = {name: value for name, value in body.items() if name not in ("HostConfig", "NetworkingConfig")}
     host["Runtime"] = given.pop("Runtime", None) or host["Runtime"]  # where the docker SDK has it
     _refuse("", given, CONFIG_HONOURED)

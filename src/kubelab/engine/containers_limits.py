@@ -25,7 +25,7 @@ ULIMITS = frozenset(_ULIMITS.split())
 _NAMESPACED = ("net.", "fs.mqueue.", "kernel.msg", "kernel.sem", "kernel.shm")
 
 
-_DISCARDED = {
+DISCARDED = {
     "MemorySwappiness": "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
     "Memory swappiness discarded.",
     "MemoryReservation": "Your kernel does not support memory soft limit capabilities or the cgroup is not mounted. "
@@ -89,7 +89,7 @@ def check_resources(host: Fields) -> None:
 def discard(host: Fields) -> list[str]:
     """Take out what no kernel that we are on enforces for us, as dockerd does; returns its warnings."""
     found = []
-    for name, warning in _DISCARDED.items():
+    for name, warning in DISCARDED.items():
         if host.get(name) not in (None, 0, False, -1):
             host[name] = None if name in ("MemorySwappiness", "OomKillDisable") else 0
             found.append(warning)

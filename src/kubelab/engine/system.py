@@ -42,7 +42,11 @@ def routes(engine: Engine) -> list[web.RouteDef]:
     async def events(request: web.Request) -> web.StreamResponse:
         return await stream_events(engine, request)
 
+    async def plugins(_: web.Request) -> web.Response:
+        return json_answer([])  # there are none, and none can be installed
+
     return [
+        web.route("GET", "/plugins", plugins),
         web.route("HEAD", "/_ping", ping),
         web.route("GET", "/_ping", ping),
         web.route("GET", "/version", version),

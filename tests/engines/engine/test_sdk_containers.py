@@ -64,6 +64,11 @@ def test_no_node_of_a_swarm(sdk: docker.DockerClient, ask):
     assert got.value.status_code == 503
 
 
+def test_there_is_nothing_to_prune_beside_images(sdk: docker.DockerClient):
+    assert sdk.api.prune_builds()["SpaceReclaimed"] == 0
+    assert sdk.plugins.list() == []
+
+
 def test_leaving_no_swarm(sdk: docker.DockerClient):
     with pytest.raises(docker.errors.APIError, match="This node is not part of a swarm") as got:
         sdk.swarm.leave()

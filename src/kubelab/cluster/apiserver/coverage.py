@@ -1,6 +1,6 @@
 """Which fields of the kinds have an effect here, and which are stored but not honoured.
 
-The one table behind the `Warning:` headers and COVERAGE.md (`python -m kubelab.cluster.coverage`). A path names a field
+The one table behind the `Warning:` headers and COVERAGE.md (`python tools/write_coverage.py`). A path names a field
 of the kind's spec (of an EndpointSlice itself); `[]` steps into a list's items. A field below an honoured one is
 honoured, unless the table says otherwise. What is said of `containers[]` holds for `initContainers[]` too.
 """

@@ -33,7 +33,8 @@ def vendored(name: str) -> dict:
 
 
 def test_coverage_is_up_to_date():
-    assert (ROOT / "COVERAGE.md").read_text() == coverage.document(), "run: python -m kubelab.cluster.coverage"
+    document = tool("write_coverage").document()
+    assert (ROOT / "COVERAGE.md").read_text() == document, "run: python tools/write_coverage.py"
 
 
 def test_the_schema_is_up_to_date():
