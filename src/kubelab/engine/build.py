@@ -35,9 +35,7 @@ from kubelab.images.tarstream import TarWriter
 from kubelab.runtime.api import RuntimeServiceError
 
 CLASSIC_ONLY = "this engine has the classic builder only: set DOCKER_BUILDKIT=0"
-NOT_HONOURED = (
-    "cpusetcpus", "cpusetmems", "cgroupparent", "securityopt", "outputs",
-)  # fmt: skip
+NOT_HONOURED = ("cgroupparent", "securityopt", "outputs")
 EXPECTED = (
     BuildFailed,
     DockerError,

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kubelab.engine.containers_limits import cpuset
 from kubelab.runtime.api import Resources
 
 MINIMUM_MEMORY = 6 << 20  # bytes, as dockerd's
@@ -25,7 +26,7 @@ class Limits:
 
     @classmethod
     def of(cls, query: Mapping[str, str], extra_hosts: Sequence[str]) -> Limits:
-        """Raises ValueError with what is wrong."""
+        """Raises ValueError, or DockerError, with what is wrong."""
         memory = _number(query, "memory")
         if 0 < memory < MINIMUM_MEMORY:
             raise ValueError("Minimum memory limit allowed is 6MB")
@@ -35,6 +36,7 @@ class Limits:
             cpu_shares=_number(query, "cpushares"),
             cpu_quota=_number(query, "cpuquota"),
             cpu_period=_number(query, "cpuperiod"),
+            cpuset_cpus=cpuset({"CpusetCpus": query.get("cpusetcpus"), "CpusetMems": query.get("cpusetmems")}),
         )
         hosts, network = dict(map(_host, extra_hosts)), query.get("networkmode", "")
         network = "bridge" if network in ("", "default") else network
