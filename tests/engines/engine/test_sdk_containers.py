@@ -114,7 +114,7 @@ def test_a_cache_from_that_is_not_there_is_no_cache(sdk: docker.DockerClient):
 def test_a_build_on_one_processor(sdk: docker.DockerClient):
     text = f"FROM {BASE}\nRUN grep Cpus_allowed_list /proc/self/status\n".encode()
     limits = {"cpusetcpus": "0"}
-    lines = sdk.api.build(fileobj=io.BytesIO(text), decode=True, rm=True, nocache=True, container_limits=limits)
+    lines = list(sdk.api.build(fileobj=io.BytesIO(text), decode=True, rm=True, nocache=True, container_limits=limits))
     assert any(line.get("stream", "").split() == ["Cpus_allowed_list:", "0"] for line in lines)
 
 
