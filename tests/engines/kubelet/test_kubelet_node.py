@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from kubelab.cluster.resources import NODES
+import glob
+
+from engines.cluster.lab import eventually
+from kubelab.cluster.quantity import parse
+from kubelab.cluster.resources import EVENTS, NODES
 
 from .conftest import Bench, shell
 
@@ -25,3 +29,25 @@ async def test_conditions_of_a_healthy_node(bench: Bench) -> None:
         "PIDPressure": ("False", "KubeletHasSufficientPID"),
         "Ready": ("True", "KubeletReady"),
     }
+
+
+async def test_what_a_node_says_when_it_comes(bench: Bench) -> None:
+    reasons = {"Starting", "NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady"}
+
+    async def told() -> dict[str, str] | None:
+        events = (await bench.client.list(EVENTS, "default", field_selector="involvedObject.name=node-1"))["items"]
+        found = {e["reason"]: e["message"] for e in events if e["reason"] in reasons}
+        return found if set(found) == reasons else None
+
+    found = await eventually(told, "the events of node-1")
+    assert found.pop("Starting") == "Starting kubelet."
+    assert found == {reason: f"Node node-1 status is now: {reason}" for reason in found}
+
+
+async def test_capacity_has_every_size_of_huge_pages(bench: Bench) -> None:
+    status = (await bench.client.get(NODES, "node-1"))["status"]
+    names = glob.glob("hugepages-*kB", root_dir="/sys/kernel/mm/hugepages")  # noqa: PTH207 (names are all we want)
+    sizes = {int(name.removeprefix("hugepages-").removesuffix("kB")) for name in names}
+    shown = {int(parse(name.removeprefix("hugepages-"))) // 1024 for name in status["capacity"] if "hugepages" in name}
+    assert shown == sizes
+    assert {"cpu", "memory", "ephemeral-storage", "pods"} <= set(status["allocatable"])

@@ -5,6 +5,7 @@ Upstream: pkg/kubelet/cadvisor and pkg/kubelet/nodestatus (MachineInfo, VersionI
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -12,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import kubelab
+from kubelab.cluster import quantity
 from kubelab.cluster.version import GIT_VERSION
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
@@ -35,7 +37,19 @@ def capacity(folder: Path, max_pods: int) -> dict[str, str]:
         "memory": f"{memory}Ki",
         "ephemeral-storage": f"{shutil.disk_usage(folder).total // 1024}Ki",
         "pods": str(max_pods),
+        **_huge_pages(),
     }
+
+
+def _huge_pages() -> dict[str, str]:
+    """`hugepages-2Mi: 0`: every size that the processor has, as cAdvisor finds them."""
+    found = {}
+    for each in sorted(Path("/sys/kernel/mm/hugepages").glob("hugepages-*kB")):
+        size = int(each.name.removeprefix("hugepages-").removesuffix("kB"))
+        with contextlib.suppress(OSError):
+            total = int((each / "nr_hugepages").read_text()) * size
+            found[f"hugepages-{quantity.canonical(f'{size}Ki')}"] = quantity.canonical(f"{total}Ki")
+    return found
 
 
 @cache

@@ -28,6 +28,12 @@ HEALTHY = {
     "PIDPressure": ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     "Ready": ("True", "KubeletReady", "kubelet is posting ready status"),
 }
+TOLD = {  # the event of a condition that has become what it should be
+    "MemoryPressure": "NodeHasSufficientMemory",
+    "DiskPressure": "NodeHasNoDiskPressure",
+    "PIDPressure": "NodeHasSufficientPID",
+    "Ready": "NodeReady",
+}
 
 
 class NodeStatus:
@@ -138,8 +144,8 @@ class NodeStatus:
         for kind, (status, reason, message) in wanted.items():
             known = self._conditions.get(kind)
             changed = known is None or known["status"] != status
-            if changed and kind == "Ready":
-                word = "NodeReady" if status == "True" else "NodeNotReady"
+            if changed:
+                word = TOLD[kind] if (status, reason, message) == HEALTHY[kind] else "NodeNotReady"
                 told = f"Node {self._config.nodeName} status is now: {word}"
                 self._recorder.event(self._reference(), "Normal", word, told)
             self._conditions[kind] = {
