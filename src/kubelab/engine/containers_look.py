@@ -39,7 +39,9 @@ class Look:
         sized = query.flag(request, "size")
         names = containers_links.names(self._engine.containers.all())
         lines = [
-            containers_view.summary(each, await self.size(each) if sized else None, names.get(each.id, ()))
+            containers_view.summary(
+                each, self._engine.store, await self.size(each) if sized else None, names.get(each.id, ())
+            )
             for each in shown[:many]
         ]
         return web.json_response(lines)

@@ -13,6 +13,7 @@ from kubelab.engine.containers_record import NEVER, Container
 from kubelab.engine.errors import DockerError
 from kubelab.engine.images import graph_driver, seconds
 from kubelab.engine.networks import BUILTIN
+from kubelab.images.reference import InvalidReference
 from kubelab.images.store import ImageNotFound, ImageStore
 
 FILTERS = (
@@ -80,14 +81,16 @@ def _since(moment: str) -> str:
 # -- docker ps
 
 
-def summary(container: Container, size: tuple[int, int] | None, names: Iterable[str] = ()) -> dict[str, Any]:
+def summary(
+    container: Container, store: ImageStore, size: tuple[int, int] | None, names: Iterable[str] = ()
+) -> dict[str, Any]:
     """One line of `GET /containers/json`; `size` is (writable layer, with the image) in bytes, `names` are further
     ones."""
     config = container.config
     answer = {
         "Id": container.id,
         "Names": [f"/{container.name}", *names],
-        "Image": container.image,
+        "Image": _image_name(container, store),
         "ImageID": container.image_id,
         "Command": " ".join([*(config["Entrypoint"] or ()), *(config["Cmd"] or ())]),
         "Created": seconds(container.created),
@@ -102,6 +105,15 @@ def summary(container: Container, size: tuple[int, int] | None, names: Iterable[
     if size is not None:
         answer["SizeRw"], answer["SizeRootFs"] = size
     return answer
+
+
+def _image_name(container: Container, store: ImageStore) -> str:
+    """As it was asked for, while that still means its image; else the ID (moby: daemon/list.go, refreshImage)."""
+    try:
+        same = store.resolve(container.image).id == container.image_id
+    except (ImageNotFound, InvalidReference):
+        same = False
+    return container.image if same else container.image_id
 
 
 def _port_list(container: Container) -> list[dict[str, Any]]:
@@ -146,7 +158,7 @@ def _ancestors(filters: dict[str, list[str]], store: ImageStore) -> set[str]:
     for name in filters.get("ancestor", []):
         try:
             found.add(store.resolve(name).id)
-        except ImageNotFound:
+        except (ImageNotFound, InvalidReference):
             continue
     waiting = list(found)
     while waiting:

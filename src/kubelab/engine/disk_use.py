@@ -39,7 +39,7 @@ async def describe(engine: Engine, types: list[str]) -> dict[str, Any]:
     if "container" in types:
         look = Look(engine)
         answer["Containers"] = [
-            containers_view.summary(each, await look.size(each)) for each in engine.containers.all()
+            containers_view.summary(each, engine.store, await look.size(each)) for each in engine.containers.all()
         ]
     if "volume" in types:
         answer["Volumes"] = [await _volume(engine, each) for each in engine.volumes.all()]

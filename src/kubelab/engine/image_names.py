@@ -167,8 +167,11 @@ async def _unused(engine: Engine, image: Image, filters: dict[str, list[str]], d
         return False
     if any(has_label(labels, label) for label in filters.get("label!", [])):
         return False
-    if not engine.store.exists(image.id) or engine.store.has_children(image.id):  # it may have gone with its child
+    if not engine.store.exists(image.id):  # it has gone with its child
         return False
-    if dangling_only and (engine.store.references(image.id) or engine.store.digests(image.id)):
+    named = bool(engine.store.references(image.id) or engine.store.digests(image.id))
+    if dangling_only and named:
+        return False
+    if engine.store.has_children(image.id) and not named:  # with a name it loses that alone
         return False
     return not await engine.containers_of(image.id)

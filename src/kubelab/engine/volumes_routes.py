@@ -60,7 +60,7 @@ def routes(engine: Engine) -> list[web.RouteDef]:
             store.remove(volume.name)
             removed.append(volume.name)
         engine.events.publish("volume", "prune", "", reclaimed=str(reclaimed))
-        return json_answer({"VolumesDeleted": removed or None, "SpaceReclaimed": reclaimed})
+        return json_answer({"VolumesDeleted": removed, "SpaceReclaimed": reclaimed})
 
     return [
         web.route("GET", "/volumes", listed),

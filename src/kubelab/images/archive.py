@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kubelab.images import compressed
 from kubelab.images.blobs import digest_of
+from kubelab.images.errors import ImageNotFound
 from kubelab.images.layers import chain_ids
 from kubelab.images.reference import InvalidReference, parse
 from kubelab.images.tarstream import TarWriter
@@ -56,6 +57,8 @@ def wanted(store: ImageStore, name: str) -> list[tuple[Image, list[str]]]:
                 return [(store.get_image(known[tag]), [tag]) for tag in tags]
         elif reference.tag and str(reference) in known:
             return [(store.get_image(known[str(reference)]), [str(reference)])]
+        elif reference.tag and not store.exists(name):
+            raise ImageNotFound("reference does not exist")
     return [(store.resolve(name), [])]
 
 

@@ -7,6 +7,7 @@ and the layers that the config lists; layers and blobs are shared, and go with t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,18 +17,13 @@ from typing import Any, BinaryIO
 
 from kubelab.images import archive
 from kubelab.images.blobs import Blobs
+from kubelab.images.errors import ImageConflict, ImageNotFound
 from kubelab.images.layers import Layer, Layers, chain_ids
 from kubelab.images.lock import abandoned, locked, write_atomically
 from kubelab.images.reference import InvalidReference, Reference, parse
 from kubelab.images.tags import Tags
 
-
-class ImageNotFound(LookupError):
-    """No such image; the message is Docker's."""
-
-
-class ImageConflict(Exception):
-    """The image is in use; the message is Docker's."""
+_ID = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -148,22 +144,29 @@ class ImageStore:
     # -- names
 
     def resolve(self, name: str) -> Image:
-        """The image that a person means by `name`: an ID, a reference, or the first digits of an ID, in this order."""
+        """The image that a person means by `name`: an ID, a reference, or the first digits of an ID, in this order.
+
+        Raises ImageNotFound, or InvalidReference for what can be none of them (moby: ImageService.GetImage).
+        """
         if self.exists(name) and (name.startswith("sha256:") or len(name) == 64):
             return self.get_image("sha256:" + name.removeprefix("sha256:"))
+        digits = name.removeprefix("sha256:")
+        matches = [id for id in self._ids() if digits and id.startswith("sha256:" + digits)]
+        if _ID.fullmatch(digits):
+            raise ImageNotFound(f"No such image: sha256:{digits}")
         try:
             reference = parse(name)
         except InvalidReference:
-            reference = None
-        if reference and reference.digest:
+            if len(matches) == 1:
+                return self.get_image(matches[0])
+            raise
+        if reference.digest:
             reference = replace(reference, tag="")  # the digest says it all
-        if reference and (image_id := self._tags.get(reference)):
+        if image_id := self._tags.get(reference):
             return self.get_image(image_id)
-        digits = name.removeprefix("sha256:")
-        matches = [id for id in self._ids() if digits and id.startswith("sha256:" + digits)]
         if len(matches) == 1:
             return self.get_image(matches[0])
-        raise ImageNotFound(f"No such image: {reference.tagged() if reference else name}")
+        raise ImageNotFound(f"No such image: {reference.tagged()}")
 
     def tag(self, image_id: str, reference: str | Reference) -> None:
         """Give the image a name, taking it from the image that had it."""

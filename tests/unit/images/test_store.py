@@ -12,6 +12,7 @@ import pytest
 from harness_images import make_tar
 from kubelab.images import ImageConflict, ImageNotFound, ImageStore
 from kubelab.images.archive import InvalidArchive
+from kubelab.images.reference import InvalidReference
 
 
 @pytest.fixture
@@ -56,11 +57,13 @@ def test_resolve_by_name_and_by_id(store):
     for name, message in (
         ("foo", "No such image: foo:latest"),
         ("a/b:2", "No such image: a/b:2"),
-        ("A b", "No such image: A b"),
+        ("0" * 64, f"No such image: sha256:{'0' * 64}"),
     ):
         with pytest.raises(ImageNotFound) as error:
             store.resolve(name)
         assert str(error.value) == message
+    with pytest.raises(InvalidReference, match="must be lowercase"):
+        store.resolve("A b")
 
 
 def test_name_goes_before_the_first_digits_of_an_id(store):

@@ -21,6 +21,7 @@ from kubelab.engine.builder.source import Source
 from kubelab.engine.builder.words import expand, expand_text, expand_words
 from kubelab.engine.engine import Engine
 from kubelab.engine.pulling import credentials_for, pull_image
+from kubelab.images.reference import InvalidReference
 from kubelab.images.reference import parse as parse_reference
 from kubelab.images.registry import RegistryError
 from kubelab.images.registry.auth import Credentials
@@ -172,7 +173,7 @@ class Builder:
             return None
         found = []
         for name in self.options.cache_from:
-            with contextlib.suppress(ImageNotFound):
+            with contextlib.suppress(ImageNotFound, InvalidReference):
                 found.append(self.engine.store.resolve(name))
         return tuple(found)
 
