@@ -121,16 +121,45 @@ def old(version: str) -> bool:
             "{.subjects[0].name}",
             "jane",
         ),
+        (
+            "clusterrole NAMESPACE-reader --verb=get --resource=nodes",
+            "clusterrole.rbac.authorization.k8s.io/NAMESPACE-reader",
+            "{.rules[0].resources}",
+            '["nodes"]',
+        ),
+        (
+            "clusterrolebinding NAMESPACE-b --clusterrole=view --serviceaccount=default:robot",
+            "clusterrolebinding.rbac.authorization.k8s.io/NAMESPACE-b",
+            "{.subjects[0].kind} {.subjects[0].name}",
+            "ServiceAccount robot",
+        ),
+        (
+            "priorityclass NAMESPACE-high --value=1000 --description=first",
+            "priorityclass.scheduling.k8s.io/NAMESPACE-high",
+            "{.value} {.preemptionPolicy}",
+            "1000 PreemptLowerPriority",
+        ),
+        (
+            "poddisruptionbudget p --selector=app=web --min-available=50%",
+            "poddisruptionbudget.policy/p",
+            "{.spec.minAvailable} {.spec.selector.matchLabels.app}",
+            "50% web",
+        ),
         ("quota q --hard=pods=3", "resourcequota/q", "{.spec.hard.pods}", "3"),
     ],
 )
-def test_create(kubectl: Kubectl, version: str, tmp_path: Path, line: str, said: str | None, path: str, value: str):
+def test_create(
+    kubectl: Kubectl, version: str, namespace: str, tmp_path: Path, line: str, said: str | None, path: str, value: str
+):
+    line, said = line.replace("NAMESPACE", namespace), said and said.replace("NAMESPACE", namespace)
     (tmp_path / "key.txt").write_text("x")
     (tmp_path / "vars.env").write_text("A=1\n")
     if line.startswith("secret tls"):
         _certificate(tmp_path)
     if line.startswith("cronjob") and old(version):
         pytest.skip("1.20 makes CronJobs of batch/v1beta1, which Kubernetes 1.25 took away")
+    if line.startswith("poddisruptionbudget") and old(version):
+        pytest.skip("1.20 makes PodDisruptionBudgets of policy/v1beta1, which Kubernetes 1.25 took away")
     if said is None:
         line, said, path, value = (
             "configmap m --from-literal=a=b --from-file=f=key.txt",
@@ -141,6 +170,8 @@ def test_create(kubectl: Kubectl, version: str, tmp_path: Path, line: str, said:
         assert kubectl("create configmap vars --from-env-file=vars.env -o jsonpath={.data.A}") == "1"
     assert kubectl(f"create {line}") == f"{said} created\n"
     assert kubectl(f"get {said} -o jsonpath='{path}'") == value
+    if namespace in said:  # of the whole cluster
+        kubectl(f"delete {said}")
 
 
 def _certificate(folder: Path) -> None:

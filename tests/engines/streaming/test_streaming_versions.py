@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -12,9 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kubernetes.client import AppsV1Api
 
 import kubectls
 from engines.streaming.conftest import NAMESPACE, Lab, container, pod
+from harness import eventually
+
+LIVES = ("sh", "-c", "sleep 600")
+TERMINAL = (  # waits until the terminal's width has come
+    "import os, sys, time; end = time.monotonic() + 10\n"
+    "while os.get_terminal_size(0).columns != 97 and time.monotonic() < end: time.sleep(0.02)\n"
+    "print(sys.stdin.isatty(), os.get_terminal_size(0).columns)"
+)
 
 
 @pytest.fixture(params=kubectls.VERSIONS)
@@ -98,3 +108,111 @@ def test_drain_moves_nothing_that_has_no_owner(old_and_new: Lab) -> None:
         assert f"{NAMESPACE}/web" in refused.stderr
     finally:
         old_and_new.kubectl("uncordon", node)
+
+
+def named(lab: Lab, word: str) -> str:
+    """A name that tests of the other versions do not use."""
+    return f"{word}-{Path(lab.program).name.replace('.', '-')}"
+
+
+@pytest.mark.requires("script")
+def test_exec_with_a_terminal(old_and_new: Lab) -> None:
+    argv = [old_and_new.program, "-n", NAMESPACE, "exec", "-it", "web", "--", "python3", "-c", TERMINAL]
+    done = subprocess.run(
+        ["script", "-qec", f"stty cols 97; {shlex.join(argv)}", "/dev/null"],
+        env={**os.environ, "KUBECONFIG": str(old_and_new.home.kubeconfig), "SHELL": "/bin/sh"},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        stdin=subprocess.DEVNULL,
+    )
+    assert "True 97" in done.stdout
+
+
+def test_attach(old_and_new: Lab) -> None:
+    name = named(old_and_new, "counts")
+    words = "import itertools, time\nfor n in itertools.count():\n print(n, flush=True); time.sleep(0.1)"
+    old_and_new.core.create_namespaced_pod(NAMESPACE, pod(name, container("main", "python3", "-c", words)))
+    old_and_new.ready(name)
+    command = [old_and_new.program, "-n", NAMESPACE, "attach", name]
+    environment = {**os.environ, "KUBECONFIG": str(old_and_new.home.kubeconfig)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as attached:
+        try:
+            first, second = int(attached.stdout.readline()), int(attached.stdout.readline())
+            assert second == first + 1
+        finally:
+            attached.kill()
+
+
+def test_logs_that_go_on_and_those_of_the_run_before(old_and_new: Lab) -> None:
+    name, kubectl = named(old_and_new, "ends"), old_and_new.kubectl
+    script = "echo first; sleep 1; echo last; exit 3"
+    old_and_new.core.create_namespaced_pod(
+        NAMESPACE, pod(name, container("main", "sh", "-c", script), restartPolicy="OnFailure")
+    )
+    old_and_new.ready(name)
+    assert kubectl("logs", "-f", name).stdout == "first\nlast\n"
+    before = lambda *more: kubectl("logs", "-p", name, *more, check=False).stdout  # noqa: E731
+    eventually(lambda: before() == "first\nlast\n", "the container before can be read")
+    moment = before("--timestamps").splitlines()[1].split()[0]
+    assert before(f"--since-time={moment}") == "last\n"
+
+
+def test_rollout_history_and_undo(old_and_new: Lab) -> None:
+    name, kubectl = named(old_and_new, "rolls"), old_and_new.kubectl
+    try:
+        body = {
+            "metadata": {"name": name},
+            "spec": {
+                "selector": {"matchLabels": {"app": name}},
+                "template": {
+                    "metadata": {"labels": {"app": name}},
+                    "spec": pod(name, container("main", *LIVES))["spec"],
+                },
+            },
+        }
+        AppsV1Api(old_and_new.core.api_client).create_namespaced_deployment(NAMESPACE, body)
+        kubectl("rollout", "status", f"deploy/{name}")
+        kubectl("set", "env", f"deploy/{name}", "LEVEL=2")
+        assert "successfully rolled out" in kubectl("rollout", "status", f"deploy/{name}").stdout
+        told = kubectl("rollout", "history", f"deploy/{name}").stdout.splitlines()
+        assert [line.split()[0] for line in told if line[:1].isdigit()] == ["1", "2"]
+        assert "LEVEL:\t2" in kubectl("rollout", "history", f"deploy/{name}", "--revision=2").stdout
+        assert "rolled back" in kubectl("rollout", "undo", f"deploy/{name}").stdout
+        kubectl("rollout", "status", f"deploy/{name}")
+        told = kubectl("rollout", "history", f"deploy/{name}").stdout.splitlines()
+        assert [line.split()[0] for line in told if line[:1].isdigit()] == ["2", "3"]
+        assert "LEVEL" not in kubectl("get", "deploy", name, "-o", "jsonpath={.spec.template}").stdout
+        skipped = kubectl("rollout", "undo", f"deploy/{name}", "--to-revision=3").stdout
+        assert "skipped rollback (current template already matches revision 3)" in skipped
+    finally:
+        kubectl("delete", "deploy", name)
+
+
+def test_top(old_and_new: Lab) -> None:
+    """metrics.k8s.io has figures once the kubelets have been asked."""
+    kubectl = old_and_new.kubectl
+    eventually(lambda: kubectl("top", "pod", "web", check=False).returncode == 0, "there are figures", 40)
+    head, line = kubectl("top", "pod", "web").stdout.splitlines()
+    assert head.split() == ["NAME", "CPU(cores)", "MEMORY(bytes)"]
+    assert re.fullmatch(r"web +\d+m +\d+Mi *", line)
+    assert kubectl("top", "node").stdout.splitlines()[0].split()[:2] == ["NAME", "CPU(cores)"]
+
+
+def test_debug_beside_and_in_a_copy(old_and_new: Lab) -> None:
+    if old_and_new.program.endswith("1.20"):
+        pytest.skip("kubectl 1.20 asks for ephemeral containers in a way that Kubernetes 1.22 took away")
+    name, kubectl = named(old_and_new, "looked-at"), old_and_new.kubectl
+    old_and_new.core.create_namespaced_pod(NAMESPACE, pod(name, container("main", *LIVES)))
+    old_and_new.ready(name)
+    image = ("--image=kubelab/python", "--image-pull-policy=IfNotPresent", "--profile=general")
+    told = kubectl("debug", name, "-i", *image, "--target=main", "-c", "dbg", "--", "sh", "-c", "echo from inside")
+    assert "from inside" in told.stdout
+    status = old_and_new.core.read_namespaced_pod(name, NAMESPACE).status
+    assert [each.name for each in status.ephemeral_container_statuses] == ["dbg"]
+    kubectl("debug", name, *image, f"--copy-to={name}-copy", "-c", "dbg", "--", *LIVES)
+    copied = old_and_new.core.read_namespaced_pod(f"{name}-copy", NAMESPACE)
+    assert sorted(each.name for each in copied.spec.containers) == ["dbg", "main"]
+    kubectl("delete", "pod", name, f"{name}-copy", "--wait=false")
