@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from kubelab.engine import query
 from kubelab.engine.answers import encode, json_answer, json_stream
@@ -215,6 +215,8 @@ async def _stream(builder: Builder, tags: list[Reference], response: web.StreamR
             await builder.say(f"Successfully tagged {tag.tagged()}\n")
         if query.flag(request, "q"):
             await send({"stream": f"{image_id}\n", "quiet": True})
+    except ClientConnectionResetError:  # the client has gone, and the build with it
+        raise
     except CommandFailed as error:
         await send({"errorDetail": {"code": error.code, "message": str(error)}, "error": str(error)})
     except Exception as error:

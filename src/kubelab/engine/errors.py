@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from kubelab.engine.answers import json_answer
 from kubelab.images.archive import InvalidArchive
@@ -49,6 +49,8 @@ async def answer_errors(request: web.Request, handler) -> web.StreamResponse:
         return json_answer({"message": "page not found"}, status=404)
     except web.HTTPException as error:
         return json_answer({"message": error.reason}, status=error.status)
+    except ClientConnectionResetError:  # the client has gone in the middle of an answer: nobody reads this one
+        return web.Response()
     except Exception as error:
         status = status_of(error)
         if status == 500 and not isinstance(error, DockerError):
