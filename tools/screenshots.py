@@ -41,7 +41,7 @@ def main() -> int:
     with jupyterlab() as (folder, url, token), sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": arguments.width, "height": 1200})
+        page = browser.new_page(viewport={"width": arguments.width, "height": 1500})
         draw_everything(page, url, token)
         for notebook in notebooks(arguments.chapters):
             shutil.copy(notebook, folder / "notebooks" / notebook.name)
