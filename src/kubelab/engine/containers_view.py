@@ -13,7 +13,6 @@ from kubelab.engine.containers_record import NEVER, Container
 from kubelab.engine.errors import DockerError
 from kubelab.engine.images import graph_driver, seconds
 from kubelab.engine.networks import BUILTIN
-from kubelab.images.reference import InvalidReference
 from kubelab.images.store import ImageNotFound, ImageStore
 
 FILTERS = (
@@ -109,11 +108,8 @@ def summary(
 
 def _image_name(container: Container, store: ImageStore) -> str:
     """As it was asked for, while that still means its image; else the ID (moby: daemon/list.go, refreshImage)."""
-    try:
-        same = store.resolve(container.image).id == container.image_id
-    except (ImageNotFound, InvalidReference):
-        same = False
-    return container.image if same else container.image_id
+    found = store.find(container.image)
+    return container.image if found and found.id == container.image_id else container.image_id
 
 
 def _port_list(container: Container) -> list[dict[str, Any]]:
@@ -154,12 +150,7 @@ def select(
 
 def _ancestors(filters: dict[str, list[str]], store: ImageStore) -> set[str]:
     """IDs of the images that `ancestor` names, and of those made from them."""
-    found: set[str] = set()
-    for name in filters.get("ancestor", []):
-        try:
-            found.add(store.resolve(name).id)
-        except (ImageNotFound, InvalidReference):
-            continue
+    found = {image.id for image in map(store.find, filters.get("ancestor", [])) if image}
     waiting = list(found)
     while waiting:
         children = [child for child in store.children(waiting.pop()) if child not in found]

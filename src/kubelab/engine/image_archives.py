@@ -12,7 +12,6 @@ from kubelab.engine import query
 from kubelab.engine.answers import LineStream
 from kubelab.engine.engine import Engine
 from kubelab.engine.errors import DockerError
-from kubelab.images import archive
 from kubelab.images.archive import InvalidArchive, wanted
 from kubelab.images.unsafe import UnsafeArchive
 
@@ -62,7 +61,7 @@ async def load(engine: Engine, request: web.Request) -> web.StreamResponse:
     try:
         with tempfile.TemporaryFile(dir=engine.home.engine) as file:
             await query.receive(request, file)
-            images = await asyncio.to_thread(archive.load, engine.store, file)
+            images = await asyncio.to_thread(engine.store.load, file)
     except (InvalidArchive, UnsafeArchive, OSError) as error:
         await stream.fail(error)
         return await stream.end()

@@ -148,25 +148,27 @@ class ImageStore:
 
         Raises ImageNotFound, or InvalidReference for what can be none of them (moby: ImageService.GetImage).
         """
-        if self.exists(name) and (name.startswith("sha256:") or len(name) == 64):
-            return self.get_image("sha256:" + name.removeprefix("sha256:"))
         digits = name.removeprefix("sha256:")
-        matches = [id for id in self._ids() if digits and id.startswith("sha256:" + digits)]
         if _ID.fullmatch(digits):
+            if self.exists(f"sha256:{digits}"):
+                return self.get_image(f"sha256:{digits}")
             raise ImageNotFound(f"No such image: sha256:{digits}")
-        try:
-            reference = parse(name)
-        except InvalidReference:
-            if len(matches) == 1:
-                return self.get_image(matches[0])
-            raise
+        reference = parse(name)  # the first digits of an ID are a name, too
         if reference.digest:
             reference = replace(reference, tag="")  # the digest says it all
         if image_id := self._tags.get(reference):
             return self.get_image(image_id)
+        matches = [id for id in self._ids() if digits and id.startswith("sha256:" + digits)]
         if len(matches) == 1:
             return self.get_image(matches[0])
         raise ImageNotFound(f"No such image: {reference.tagged()}")
+
+    def find(self, name: str) -> Image | None:
+        """What `resolve` gives; None where the name leads to no image, or can be none."""
+        try:
+            return self.resolve(name)
+        except (ImageNotFound, InvalidReference):
+            return None
 
     def tag(self, image_id: str, reference: str | Reference) -> None:
         """Give the image a name, taking it from the image that had it."""
@@ -258,9 +260,9 @@ class ImageStore:
         """Write what `docker save` writes: a tar of the named images (references or IDs)."""
         archive.save(self, list(names), target)
 
-    def load(self, source: BinaryIO) -> list[Image]:
-        """Read what `docker save` wrote (or an OCI layout), naming the images as it says."""
-        return [image for image, _ in archive.load(self, source)]
+    def load(self, source: BinaryIO) -> list[tuple[Image, list[str]]]:
+        """Read what `docker save` wrote (or an OCI layout), naming the images as it says; each with these names."""
+        return archive.load(self, source)
 
 
 def as_go_writes(value: Any) -> bytes:

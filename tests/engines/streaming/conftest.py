@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from harness import eventually
 from kubelab.home import Home
 
 NAMESPACE = "streaming"
+ASK_TERMINAL = (  # a program that waits until its terminal is 97 columns wide, and tells
+    "import os, sys, time; end = time.monotonic() + 10\n"
+    "while os.get_terminal_size(0).columns != 97 and time.monotonic() < end: time.sleep(0.02)\n"
+    "print(sys.stdin.isatty(), os.get_terminal_size(0).columns)"
+)
 TIMEOUT = 40  # seconds for one command
 SERVE = "python3 -u -m http.server 8000"
 
@@ -57,6 +63,18 @@ class Lab:
         )
         assert not check or done.returncode == 0, done.stderr
         return done
+
+    def in_terminal(self, *argv: str, columns: int) -> str:
+        """What kubectl prints in a terminal of its own, which `script` gives it."""
+        command = shlex.join([self.program, "-n", NAMESPACE, *argv])
+        return subprocess.run(
+            ["script", "-qec", f"stty cols {columns}; {command}", "/dev/null"],
+            env={**os.environ, "KUBECONFIG": str(self.home.kubeconfig), "SHELL": "/bin/sh"},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            stdin=subprocess.DEVNULL,
+        ).stdout
 
     def ready(self, name: str) -> None:
         def is_ready() -> bool:

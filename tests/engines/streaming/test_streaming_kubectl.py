@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import urllib.error
 import urllib.request
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from engines.streaming.conftest import NAMESPACE, Lab, container, pod
+from engines.streaming.conftest import ASK_TERMINAL, NAMESPACE, Lab, container, pod
 from harness import eventually
 
 pytestmark = pytest.mark.requires("kubectl")
@@ -30,22 +29,7 @@ def test_exec(lab: Lab) -> None:
 
 @pytest.mark.requires("script")
 def test_exec_with_a_terminal(lab: Lab) -> None:
-    """`script` gives kubectl a terminal of its own; the program waits until that one's width has come to it."""
-    ask = (
-        "import os, sys, time; end = time.monotonic() + 10\n"
-        "while os.get_terminal_size(0).columns != 97 and time.monotonic() < end: time.sleep(0.02)\n"
-        "print(sys.stdin.isatty(), os.get_terminal_size(0).columns)"
-    )
-    argv = ["kubectl", "-n", NAMESPACE, "exec", "-it", "web", "--", "python3", "-c", ask]
-    done = subprocess.run(
-        ["script", "-qec", f"stty cols 97; {shlex.join(argv)}", "/dev/null"],
-        env={**os.environ, "KUBECONFIG": str(lab.home.kubeconfig), "SHELL": "/bin/sh"},
-        capture_output=True,
-        text=True,
-        timeout=40,
-        stdin=subprocess.DEVNULL,
-    )
-    assert "True 97" in done.stdout
+    assert "True 97" in lab.in_terminal("exec", "-it", "web", "--", "python3", "-c", ASK_TERMINAL, columns=97)
 
 
 def test_logs(lab: Lab) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shlex
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -16,20 +15,20 @@ import pytest
 from kubernetes.client import AppsV1Api
 
 import kubectls
-from engines.streaming.conftest import NAMESPACE, Lab, container, pod
+from engines.streaming.conftest import ASK_TERMINAL, NAMESPACE, Lab, container, pod
 from harness import eventually
 
 LIVES = ("sh", "-c", "sleep 600")
-TERMINAL = (  # waits until the terminal's width has come
-    "import os, sys, time; end = time.monotonic() + 10\n"
-    "while os.get_terminal_size(0).columns != 97 and time.monotonic() < end: time.sleep(0.02)\n"
-    "print(sys.stdin.isatty(), os.get_terminal_size(0).columns)"
-)
 
 
 @pytest.fixture(params=kubectls.VERSIONS)
 def old_and_new(request: pytest.FixtureRequest, lab: Lab) -> Lab:
     return replace(lab, program=kubectls.program(request.param))
+
+
+def named(lab: Lab, word: str) -> str:
+    """A name that tests of the other versions do not use."""
+    return f"{word}-{Path(lab.program).name.replace('.', '-')}"
 
 
 def test_exec_and_its_code(old_and_new: Lab) -> None:
@@ -57,7 +56,7 @@ def test_copy_there_and_back(old_and_new: Lab, tmp_path: Path) -> None:
 
 
 def test_logs(old_and_new: Lab) -> None:
-    kubectl, name = old_and_new.kubectl, "talks-" + Path(old_and_new.program).name.replace(".", "-")
+    kubectl, name = old_and_new.kubectl, named(old_and_new, "talks")
     two = (container("a", "sh", "-c", "echo one; echo two; sleep 600"), container("b", "sh", "-c", "echo b; sleep 600"))
     old_and_new.core.create_namespaced_pod(NAMESPACE, pod(name, *two))
     try:
@@ -93,7 +92,7 @@ def test_port_forward(forwarded: int) -> None:
 
 
 def test_run_to_its_end(old_and_new: Lab) -> None:
-    name = "once-" + Path(old_and_new.program).name.replace(".", "-")
+    name = named(old_and_new, "once")
     options = ("--image=kubelab/python", "--image-pull-policy=IfNotPresent", "--restart=Never", "--rm", "-i", "--quiet")
     done = old_and_new.kubectl("run", name, *options, "--command", "--", "cat", stdin="hello\n")
     assert "hello\n" in done.stdout
@@ -110,23 +109,10 @@ def test_drain_moves_nothing_that_has_no_owner(old_and_new: Lab) -> None:
         old_and_new.kubectl("uncordon", node)
 
 
-def named(lab: Lab, word: str) -> str:
-    """A name that tests of the other versions do not use."""
-    return f"{word}-{Path(lab.program).name.replace('.', '-')}"
-
-
 @pytest.mark.requires("script")
 def test_exec_with_a_terminal(old_and_new: Lab) -> None:
-    argv = [old_and_new.program, "-n", NAMESPACE, "exec", "-it", "web", "--", "python3", "-c", TERMINAL]
-    done = subprocess.run(
-        ["script", "-qec", f"stty cols 97; {shlex.join(argv)}", "/dev/null"],
-        env={**os.environ, "KUBECONFIG": str(old_and_new.home.kubeconfig), "SHELL": "/bin/sh"},
-        capture_output=True,
-        text=True,
-        timeout=40,
-        stdin=subprocess.DEVNULL,
-    )
-    assert "True 97" in done.stdout
+    argv = ("exec", "-it", "web", "--", "python3", "-c", ASK_TERMINAL)
+    assert "True 97" in old_and_new.in_terminal(*argv, columns=97)
 
 
 def test_attach(old_and_new: Lab) -> None:

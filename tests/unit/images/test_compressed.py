@@ -109,7 +109,7 @@ def test_a_damaged_archive_is_loaded_whole_or_not_at_all(damage: tuple):
         except (InvalidArchive, UnsafeArchive, ImageConflict):
             assert contents(folder) == set()
             return
-        for image in loaded:
+        for image, _ in loaded:
             assert all(each.is_dir() for each in store.lower_dirs(image.id))
 
 

@@ -142,7 +142,7 @@ def test_save_and_load_keep_ids_names_and_layers(store, tmp_path):
     store.tag(image_id, "foo:1")
     store.tag(image_id, "foo:2")
     other = ImageStore(tmp_path / "other")
-    (image,) = other.load(saved(store, "foo:1", "foo:2"))
+    ((image, _),) = other.load(saved(store, "foo:1", "foo:2"))
     assert image.id == image_id
     assert other.references(image_id) == ["foo:1", "foo:2"]
     assert [(folder / name).read_text() for folder, name in zip(other.lower_dirs(image_id), "gf", strict=True)] == [
@@ -166,8 +166,8 @@ def test_load_of_an_oci_layout(store):
     annotations = {"io.containerd.image.name": "docker.io/library/oci:1"}
     index = json.dumps({"manifests": [{"digest": _digest(manifest), "annotations": annotations}]}).encode()
     blobs = {f"blobs/sha256/{_digest(blob)[7:]}": blob for blob in (layer, config, manifest)}
-    (image,) = store.load(io.BytesIO(make_tar({"index.json": index, **blobs})))
-    assert store.references(image.id) == ["oci:1"]
+    ((image, names),) = store.load(io.BytesIO(make_tar({"index.json": index, **blobs})))
+    assert store.references(image.id) == names == ["oci:1"]
     assert (store.lower_dirs(image.id)[0] / "f").read_text() == "oci"
 
 

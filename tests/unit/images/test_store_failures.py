@@ -33,7 +33,7 @@ print("ready", flush=True)
 for archive in sys.argv[2:] * 1000:
     with open(archive, "rb") as file:
         images = store.load(file)
-    for image in images:
+    for image, _ in images:
         for name in store.references(image.id):
             store.untag(name)
         store.delete(image.id)
@@ -154,7 +154,7 @@ def test_images_come_and_go_at_once(tmp_path):
     def work(data: bytes) -> None:
         try:
             for _ in range(6):
-                (image,) = store.load(io.BytesIO(data))
+                ((image, _),) = store.load(io.BytesIO(data))
                 store.delete(image.id)
         except BaseException as error:
             failures.append(error)

@@ -21,7 +21,6 @@ from kubelab.engine.builder.source import Source
 from kubelab.engine.builder.words import expand, expand_text, expand_words
 from kubelab.engine.engine import Engine
 from kubelab.engine.pulling import credentials_for, pull_image
-from kubelab.images.reference import InvalidReference
 from kubelab.images.reference import parse as parse_reference
 from kubelab.images.registry import RegistryError
 from kubelab.images.registry.auth import Credentials
@@ -171,11 +170,7 @@ class Builder:
         """The images of `--cache-from` that are here; None where it was not given (moby: MakeImageCache)."""
         if not self.options.cache_from:
             return None
-        found = []
-        for name in self.options.cache_from:
-            with contextlib.suppress(ImageNotFound, InvalidReference):
-                found.append(self.engine.store.resolve(name))
-        return tuple(found)
+        return tuple(filter(None, map(self.engine.store.find, self.options.cache_from)))
 
     def explain(self, answer: Answer) -> None:
         """Let the next line of the stream tell what the cache said of this step."""
