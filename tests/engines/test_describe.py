@@ -51,6 +51,7 @@ VARIES = (
 )
 MACHINE = (
     (r"(?m)^(  (?:cpu|memory|ephemeral-storage): +)\d+(Ki)?$", r"\1<amount>"),
+    (r"(?m)^  hugepages-\w+ *:? .*\n", ""),  # the sizes are the processor's; kubelet/test_kubelet_node.py has them
     (r"(?m)^(  (?:Kernel Version|OS Image|Architecture|System UUID|Machine ID|Boot ID): +).+", r"\1<machine's>"),
     (r"(?m)^    (kubernetes.io|beta.kubernetes.io)/arch=.*\n", ""),
     (r"(kubelab.dev/kubelet-endpoint: ).*", r"\1<endpoint>"),
