@@ -135,29 +135,29 @@ class Cluster:
 def cluster() -> Iterator[Cluster]:
     """The embedded API server without controllers and nodes; with KUBELAB_TEST_CONTEXT that context's cluster."""
     with tempfile.TemporaryDirectory(prefix="kl-", dir="/tmp") as folder:
-        yield from _of_context(Path(folder)) if CONTEXT else _embedded(Path(folder))
+        yield from cluster_of_context(Path(folder)) if CONTEXT else _embedded(Path(folder))
 
 
 def _embedded(folder: Path) -> Iterator[Cluster]:
     home = Home(folder).ensure()
     files.write(home, "process", "upstream")
     serving = _serving(home)
-    with serving as server, _client(home.kubeconfig) as client:
+    with serving as server, client_of(home.kubeconfig) as client:
         yield Cluster(home.kubeconfig, client, Inside(home, server, serving.loop))
 
 
-def _of_context(folder: Path) -> Iterator[Cluster]:
+def cluster_of_context(folder: Path) -> Iterator[Cluster]:
     """Through a kubeconfig of the tests' own, in which the context is the current one."""
     kubeconfig = folder / "kubeconfig"
     command = ["kubectl", "config", "view", "--context", CONTEXT, "--minify", "--flatten", "--raw"]
     kubeconfig.touch(0o600)
     kubeconfig.write_text(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    with _client(kubeconfig) as client:
+    with client_of(kubeconfig) as client:
         yield Cluster(kubeconfig, client)
 
 
 @contextmanager
-def _client(kubeconfig: Path) -> Iterator[kubernetes.client.ApiClient]:
+def client_of(kubeconfig: Path) -> Iterator[kubernetes.client.ApiClient]:
     client = kubernetes.config.new_client_from_config(str(kubeconfig))
     yield client
     client.close()
