@@ -24,7 +24,7 @@ from kubelab.cluster.kubelet.runtime_status import SCHEME, RuntimePod, parse_tim
 from kubelab.cluster.kubelet.status_manager import StatusManager
 from kubelab.cluster.kubelet.volume_content import VolumeError
 from kubelab.cluster.kubelet.volumes import Volumes
-from kubelab.runtime.api import ContainerStatus
+from kubelab.runtime.api import ContainerState, ContainerStatus
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class PodLifecycle:
         self._failed: dict[str, tuple[str, str]] = {}  # pod UID -> reason and message of a pod that the kubelet ends
         self._admitted: dict[str, Pod] = {}  # pod UID -> a pod that has its place here
         self._evicted: dict[str, str] = {}  # pod UID -> why
-        self._refreshed: dict[str, float] = {}  # pod UID -> when its volumes were set up last
+        self._refreshed: dict[str, tuple[float, Any]] = {}  # pod UID -> when its volumes were set up, and what it was
 
     async def sync(self, pod: Pod) -> bool | None:
         """One step towards what the pod asks for. None: it has come to its end; True: look again at once.
@@ -76,7 +76,7 @@ class PodLifecycle:
             return None
         facts = self._facts(observed)
         plan = actions.compute(pod, observed, self._probes.judge, self._has_started(pod))
-        await self._set_up_volumes(pod, facts)
+        await self._set_up_volumes(pod, observed, facts)
         try:
             changed = await self._syncer.sync(pod, observed, plan, facts)
         except SyncError:
@@ -203,9 +203,15 @@ class PodLifecycle:
     def _has_started(self, pod: Pod) -> Callable[[Container, ContainerStatus], bool]:
         return lambda container, status: self._probes.has_started(pod, container["name"], SCHEME + status.id)
 
-    async def _set_up_volumes(self, pod: Pod, facts: Runtime) -> None:
-        now, last = self._node.clock.monotonic(), self._refreshed.get(podutil.uid(pod))
-        if last is not None and now - last < VOLUME_REFRESH_SECONDS:
+    async def _set_up_volumes(self, pod: Pod, observed: RuntimePod, facts: Runtime) -> None:
+        """At the start, after each change of the pod, before a container starts anew, and once a minute: upstream's
+        kubelet does it at each sync of a pod (volumemanager's WaitForAttachAndMount, ReprocessPod), whose occasions
+        these are (podsDifferSemantically in pkg/kubelet/config, the PLEG's ContainerDied, syncFrequency)."""
+        now, (last, known) = self._node.clock.monotonic(), self._refreshed.get(podutil.uid(pod), (None, None))
+        ended = [c.id for c in observed.containers if c.state == ContainerState.EXITED]
+        metadata = pod["metadata"]
+        seen = (pod["spec"], metadata.get("labels"), metadata.get("annotations"), ended)
+        if last is not None and seen == known and now - last < VOLUME_REFRESH_SECONDS:
             return
         try:
             await self.volumes.set_up(pod, facts)
@@ -217,4 +223,4 @@ class PodLifecycle:
         except VolumeError as error:
             self._node.recorder.event(pod, "Warning", "FailedMount", str(error))
             raise SyncError(str(error)) from error
-        self._refreshed[podutil.uid(pod)] = now
+        self._refreshed[podutil.uid(pod)] = (now, seen)
