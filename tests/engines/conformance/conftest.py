@@ -182,6 +182,28 @@ def python(code: str, name: str = "c", **fields: Any) -> Object:
     return shell("", name, command=["python3", "-uc", code], **fields)
 
 
+SERVER = """
+import http.server, sys, threading
+started = __import__("time").monotonic()
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        old = __import__("time").monotonic() - started
+        bad = self.path == "/healthz" and old > float(sys.argv[1])
+        self.send_response(500 if bad else 200)
+        self.end_headers()
+        print("asked", self.path, self.headers.get("X-Hook", ""))
+    do_POST = do_GET
+    def log_message(self, *args): pass
+http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+"""
+
+
+def server(fails_after: float = 1e9, **fields: Any) -> Object:
+    """A container that answers each request at port 8080 and writes its path; /healthz with 500 after that time."""
+    made = python(SERVER, **fields)
+    return {**made, "command": [*made["command"], str(fails_after)]}
+
+
 @pytest.fixture(scope="session")
 def running(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """The embedded cluster at its best level, whole; with KUBELAB_TEST_CONTEXT that context's cluster."""

@@ -37,7 +37,7 @@ NOT_HONOURED: dict[str, dict[str, str]] = {
         "hostUsers": "there is one user namespace",
         "resourceClaims": "there is no dynamic resource allocation",
         "resources": "resources of the pod as a whole are not enforced",
-        "runtimeClassName": "there is one runtime",
+        "runtimeClassName": "there are no runtime classes, and a pod that names one is forbidden",
         **{f"securityContext.{field}": why for field, why in POD_SECURITY.items()},
         **{f"containers[].securityContext.{field}": why for field, why in CONTAINER_SECURITY.items()},
         "containers[].resizePolicy": "resources are not resized in place",

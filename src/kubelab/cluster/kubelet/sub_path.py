@@ -16,10 +16,11 @@ from kubelab.cluster.kubelet.reasons import StartError
 
 
 def of_mount(mount: dict[str, Any], env: Mapping[str, str]) -> str:
-    """The relative path, "" for the whole volume. StartError where it may not be one."""
+    """The relative path, "" for the whole volume. StartError where it may not be one, or where a
+    variable has no value (an empty one is none)."""
     path = mount.get("subPath") or ""
     if expression := mount.get("subPathExpr"):
-        if missing := next((name for name in re.findall(r"(?<!\$)\$\(([^)]*)\)", expression) if name not in env), ""):
+        if missing := next((name for name in re.findall(r"(?<!\$)\$\(([^)]*)\)", expression) if not env.get(name)), ""):
             raise StartError("CreateContainerConfigError", f'missing value for "{missing}"')
         path = expand(expression, env)
     if path.startswith("/"):

@@ -219,7 +219,7 @@ def test_a_suspended_jobs_pods_keep_their_company(registry: Registry):
 def test_what_of_a_job_has_no_effect_is_told(registry: Registry):
     options = Options()
     registry.create(JOBS, changed(JOB, "spec.template.spec.runtimeClassName", "gvisor"), "default", options)
-    reason = "there is one runtime"
+    reason = "there are no runtime classes, and a pod that names one is forbidden"
     assert options.warnings == [f"spec.template.spec.runtimeClassName: not honoured by this cluster: {reason}"]
 
 

@@ -17,7 +17,7 @@ from kubelab.cluster.apiserver.strategy import Strategy
 from kubelab.cluster.apiserver.validation import pod as validation
 from kubelab.cluster.apiserver.validation import podupdate
 from kubelab.cluster.apiserver.validation.ephemeral import ephemeral_update
-from kubelab.cluster.resources import SERVICEACCOUNTS
+from kubelab.cluster.resources import PODS, SERVICEACCOUNTS
 
 Object = dict[str, Any]
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
@@ -42,6 +42,7 @@ class PodStrategy(Strategy):
             return
         spec = obj["spec"]
         self._service_account(registry, obj)
+        _no_runtime_class(obj)
         priorityclass.admit(registry, obj)
         limitranger.admit(registry, obj)
         config = registry.config
@@ -93,6 +94,12 @@ class PodStrategy(Strategy):
             return 0
         seconds = asked if asked is not None else obj["spec"].get("terminationGracePeriodSeconds", 30)
         return seconds if seconds >= 0 else 1
+
+
+def _no_runtime_class(pod: Object) -> None:
+    """RuntimeClasses are not served, so there is none of any name (upstream: plugin/pkg/admission/runtimeclass)."""
+    if name := pod["spec"].get("runtimeClassName"):
+        raise errors.forbidden(PODS, pod["metadata"].get("name", ""), f'pod rejected: RuntimeClass "{name}" not found')
 
 
 def _tolerate(spec: Object, key: str, seconds: int) -> None:
